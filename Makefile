@@ -1,0 +1,64 @@
+# make            says what there is
+# make demo       shows the whole thing on a made-up delivery
+# make test       runs the whole suite
+# GLUE=5.1        before or behind a target: on the versions of Glue 5.1 instead of 6.0
+SHELL   := /bin/bash
+GLUE    ?= 6.0
+VENV    ?= .venv-glue-$(GLUE)
+ROWS    ?= 50000
+SIZES   ?= 1000000 2000000 5000000
+PYTEST_ARGS ?=
+
+# The Python of that Glue release where the machine has it, else the newest that will do.
+candidates_6.0 := python3.13 python3.12 python3.11 python3
+candidates_5.1 := python3.11 python3
+PYTHON  ?= $(shell for each in $(candidates_$(GLUE)); do \
+	"$$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$each" && break; done)
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)
+export PYTHONDONTWRITEBYTECODE := 1
+unexport SPARK_HOME SPARK_CONF_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/ready ## Make the virtual environment: pinned packages, Java if there is none
+
+$(VENV)/ready: pyproject.toml jobs/runtime/local_spark.py
+	@test -n "$(PYTHON)" || { echo "error: there is no Python 3.11 or newer with venv; install one, or name it: make PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "pip==25.3"
+	$(VENV)/bin/python -m pip install --quiet --group glue-$(subst .,-,$(GLUE)) --group test
+	$(VENV)/bin/python -m jobs.runtime.local_spark \
+		|| { $(VENV)/bin/python -m pip install --quiet --group java && $(VENV)/bin/python -m jobs.runtime.local_spark; }
+	@touch $@
+
+demo: setup ## Write a realistic encrypted delivery, run the job on it, show the table
+	@rm -rf .demo
+	@python -m tests.demo.make_demo --folder .demo --rows $(ROWS)
+	spark-submit jobs/pipeline.py --connector aep_profiles --root file://$(CURDIR)/.demo/root \
+		--hash-key file:$(CURDIR)/.demo/keys/hash.key --envelope-key file:$(CURDIR)/.demo/keys/rsa.pem \
+		--pgp-key file:$(CURDIR)/.demo/keys/pgp.sec --pgp-passphrase file:$(CURDIR)/.demo/keys/pgp.pass --quiet-seconds 0
+	@python -m tests.demo.show_table --root .demo/root --table customer_profile
+
+test: setup ## Run the whole suite
+	python -m pytest $(PYTEST_ARGS)
+
+check: setup ## Lint, formatting and types
+	ruff format --check .
+	ruff check .
+	mypy
+
+format: setup ## Format, and mend what the linter can mend
+	ruff format .
+	ruff check --fix .
+
+bench: setup ## Measure speed and memory beside DuckDB, pandas, cryptography and GnuPG (SIZES="1000000 …")
+	python -m tests.benchmarks.run --rows $(SIZES)
+
+clean: ## Delete everything that was made here
+	rm -rf .venv-glue-* .demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The jobs: one file each, readable from top to bottom."""

@@ -1,0 +1,114 @@
+"""Archive a published delivery: landing/ to archive/, and the clear raw/ parts away.
+
+    spark-submit jobs/archive.py --connector aep_profiles --root file:///data/acme
+
+Moves exactly the objects of the run's manifest, each only if it is still the version that was loaded; what has arrived
+since stays for the next run. Only a published run is archived. Leaves the run's entry "archive" and its report in the
+ledger, and sends one message where a topic is given.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import time
+from dataclasses import dataclass
+
+from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.errors import NothingToDoError, ObjectChangedError, exit_code_of
+from jobs.runtime.ledger import Run, named_run, unfinished_run
+from jobs.runtime.lock import hold_lock
+from jobs.runtime.manifest import Entry
+from jobs.runtime.notify import check_topic, send
+from jobs.runtime.progress import tell
+from jobs.runtime.report import make_report, message_of, summary_of, write_report
+from jobs.runtime.workspace import Workspace, open_workspace
+
+
+@dataclass(frozen=True)
+class Args:
+    """The arguments of this job."""
+
+    connector: str = option("name of a packaged connector, or the URI of your own file")
+    root: str = option("URI that holds landing/, raw/, curated/ and the rest: file:///… or s3://…")
+    table: str | None = option("name or URI of a table file, instead of the connector's own table", default=None)
+    topic: str | None = option("ARN of an SNS topic for one message a run", default=None)
+    run_id: str | None = option("work on this run instead of the next one", default=None)
+
+
+def archive(workspace: Workspace, run: Run, topic: str | None) -> None:
+    """Move the run's objects, drop its clear parts, and tell how the run went."""
+    storage = workspace.storage
+    began = time.monotonic()
+    run.finished("publish")
+    manifest = run.manifest
+    bad = {each["name"] for each in run.finished("decrypt")["files"] if each["reason"]}
+    left = [entry.name for entry in manifest.entries if not _move(workspace, run, entry, quarantined=entry.name in bad)]
+    dropped = storage.delete_prefix(workspace.raw(run.run_id))
+    _drop_failed_attempts(workspace, run)
+    for name in left:
+        tell(f"  left {name} in landing/: it is not the version that was loaded, so it belongs to the next run")
+    entry = {
+        "seconds": time.monotonic() - began,
+        "moved": len(manifest.entries) - len(left),
+        "left": left,
+        "raw_dropped": dropped,
+    }
+    report = make_report(workspace, run, entry)
+    write_report(run, report)
+    run.finish("archive", entry)
+    tell(summary_of(report))
+    send(topic, f"cleanroom-etl: {workspace.connector.name} published", message_of(report))
+
+
+def _move(workspace: Workspace, run: Run, entry: Entry, *, quarantined: bool) -> bool:
+    """Move one object, if it is still the version in the manifest; a bad one is in quarantine already."""
+    storage = workspace.storage
+    source = entry.object_at(workspace.landing + entry.name)
+    present = storage.find(source.key)
+    target = workspace.archive(run.run_id) + entry.name
+    if present is None:
+        return quarantined or storage.find(target) is not None  # an earlier attempt has moved it
+    if present.etag != entry.etag:
+        return False
+    try:
+        if not quarantined:
+            storage.copy(source, target)
+        storage.delete(source)
+    except ObjectChangedError:
+        return False
+    return True
+
+
+def _drop_failed_attempts(workspace: Workspace, run: Run) -> None:
+    """Delete what attempts that were not published have left beside the one that was."""
+    attempt = run.finished("transform")["attempt"]
+    for number in range(1, attempt):
+        workspace.storage.delete_prefix(f"{workspace.curated(run.run_id)}attempt={number}/")
+
+
+def main(args: Args) -> None:
+    """Run this job by itself."""
+    check_topic(args.topic)
+    workspace = open_workspace(args.connector, args.table, args.root, catalog_database=None)
+    name = workspace.connector.name
+    with hold_lock(workspace.storage, name):
+        run = (
+            named_run(workspace.storage, name, args.run_id) if args.run_id else unfinished_run(workspace.storage, name)
+        )
+        if run is None:
+            raise NothingToDoError(
+                f"no run of {name} waits for archive; run jobs/decrypt.py and jobs/transform.py first"
+            )
+        archive(workspace, run, args.topic)
+
+
+if __name__ == "__main__":
+    if "--help" in sys.argv:
+        print(usage(Args, "jobs/archive.py"))
+        sys.exit(0)
+    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))

@@ -1,0 +1,197 @@
+"""Decrypt a delivery: landing/ to raw/.
+
+    spark-submit jobs/decrypt.py --connector aep_profiles --root file:///data/acme \
+        --envelope-key file:/secure/rsa.pem --pgp-key file:/secure/key.asc --pgp-passphrase file:/secure/pass
+
+Waits until the delivery is whole, freezes a manifest of its objects, and decodes each object in a Spark task of its own:
+verify, decrypt, inflate, decode, parse, write Parquet parts. Files that cannot be used go to quarantine/ with a reason,
+rows that do not fit their header to rejects/. Leaves the run's manifest and its entry "decrypt" in the ledger.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+
+from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.decode import DecodePlan, FileOutcome, KeyReferences, decode_files
+from jobs.runtime.errors import BadFilesError, EmptyDeliveryError, exit_code_of
+from jobs.runtime.ledger import Run, named_run, new_run_id, start_run, unfinished_run
+from jobs.runtime.lock import hold_lock
+from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest, in_delivery_order, select_snapshots
+from jobs.runtime.progress import progress, tell
+from jobs.runtime.readiness import Listing, Verdict, classify, wait_until_whole
+from jobs.runtime.session import open_session
+from jobs.runtime.storage import ObjectInfo
+from jobs.runtime.workspace import Workspace, open_workspace
+from schemas.connector import Delivery
+from schemas.vocabulary import READY_RULES
+from transforms.streams.bad_file import REASONS
+
+
+@dataclass(frozen=True)
+class Args:
+    """The arguments of this job."""
+
+    connector: str = option("name of a packaged connector, or the URI of your own file")
+    root: str = option("URI that holds landing/, raw/, curated/ and the rest: file:///… or s3://…")
+    table: str | None = option("name or URI of a table file, instead of the connector's own table", default=None)
+    envelope_key: str | None = option("opens envelopes: file:/rsa.pem or kms:<key>", default=None)
+    pgp_key: str | None = option("OpenPGP secret key: file:/… or secretsmanager:…", default=None)
+    pgp_passphrase: str | None = option("its passphrase: file:/… or secretsmanager:…", default=None)
+    ready: str | None = option(
+        "instead of the connector's rule for a whole delivery", choices=READY_RULES, default=None
+    )
+    quiet_seconds: int | None = option("instead of the connector's quiet period", default=None)
+    max_wait_seconds: int | None = option("instead of the connector's longest wait", default=None)
+    on_bad_file: str = option("stop, or go on without it", choices=("stop", "quarantine"), default="stop")
+    allow_empty: bool = option("let a delivery without rows empty the table", default=False)
+    run_id: str | None = option("work on this run instead of the next one", default=None)
+
+
+def decrypt(workspace: Workspace, args: Args) -> Run | None:
+    """Decrypt the unfinished run, or else a new one; return it, or None where nothing has landed."""
+    run = _run_to_decrypt(workspace, args)
+    if run is None or run.entry("decrypt") is not None:
+        return run
+    manifest = run.manifest
+    attempt = run.begin("decrypt")
+    plan = DecodePlan(
+        root=workspace.storage.root,
+        connector=workspace.connector,
+        keys=KeyReferences(args.envelope_key, args.pgp_key, args.pgp_passphrase),
+        landing=workspace.landing,
+        raw=f"{workspace.raw(run.run_id)}attempt={attempt}/",
+        rejects=f"{workspace.rejects(run.run_id)}decrypt-{attempt}/",
+    )
+    size = sum(entry.size for entry in manifest.data)
+    tell(f"run {run.run_id}: decrypting {len(manifest.data)} objects, {size / 1e6:,.1f} MB")
+    spark = open_session("cleanroom-etl decrypt")
+    began = time.monotonic()
+    with progress(spark, "decrypt"):
+        outcomes = decode_files(spark, plan, manifest.data)
+    seconds = time.monotonic() - began
+    _quarantine(workspace, run, [outcome for outcome in outcomes if outcome.reason], args.on_bad_file)
+    if not sum(outcome.rows for outcome in outcomes) and not args.allow_empty:
+        raise EmptyDeliveryError(
+            f"run {run.run_id}: the delivery has no rows. The table stays as it is. Ask the source; "
+            "if the audience really is empty, run again with --allow-empty"
+        )
+    run.finish(
+        "decrypt", {"seconds": seconds, "attempt": attempt, "files": [dataclasses.asdict(each) for each in outcomes]}
+    )
+    return run
+
+
+def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
+    """Find the run to work on. One that has not got past decrypt is given up where landing has changed since."""
+    connector = workspace.connector
+    storage = workspace.storage
+    if args.run_id is not None:
+        return named_run(storage, connector.name, args.run_id)
+    run = unfinished_run(storage, connector.name)
+    if run is not None and run.entry("decrypt") is not None:
+        tell(f"run {run.run_id}: decrypt was done before")
+        return run
+    verdict = _wait(workspace, _delivery(connector.delivery, args))
+    entries = _entries(workspace, verdict)
+    if run is not None:
+        if {(entry.name, entry.etag) for entry in entries} == {
+            (entry.name, entry.etag) for entry in run.manifest.entries
+        }:
+            return run
+        tell(f"run {run.run_id}: given up, for landing has changed since; a new run takes what is there now")
+        run.abandon("landing changed before decrypt was done")
+    if not any(entry.role == DATA for entry in entries):
+        return None
+    return start_run(storage, Manifest(new_run_id(storage.now()), connector.name, entries, verdict.notes))
+
+
+def _delivery(delivery: Delivery, args: Args) -> Delivery:
+    given = {name: getattr(args, name) for name in ("ready", "quiet_seconds", "max_wait_seconds")}
+    return dataclasses.replace(delivery, **{name: value for name, value in given.items() if value is not None})
+
+
+def _wait(workspace: Workspace, delivery: Delivery) -> Verdict:
+    storage = workspace.storage
+
+    def look() -> Listing:
+        return classify(list(storage.list(workspace.landing)), delivery, storage.now(), storage.read)
+
+    return wait_until_whole(look, delivery, tell=tell)
+
+
+def _entries(workspace: Workspace, verdict: Verdict) -> tuple[Entry, ...]:
+    """Give every object of the delivery its role and its place: data first, in the order of delivery."""
+    kept, superseded = select_snapshots(verdict.data, workspace.connector.delivery.snapshot)
+    roles = (
+        [(item, DATA) for item in in_delivery_order(kept)]
+        + [(item, SUPERSEDED) for item in superseded]
+        + [(item, MARKER) for item in verdict.markers]
+    )
+    return tuple(_entry(workspace, ordinal, item, role) for ordinal, (item, role) in enumerate(roles))
+
+
+def _entry(workspace: Workspace, ordinal: int, item: ObjectInfo, role: str) -> Entry:
+    present = workspace.storage.find(item.key) or item  # a listing does not tell the version
+    name = item.key.removeprefix(workspace.landing)
+    return Entry(ordinal, name, present.size, present.version, present.etag, present.modified, role)
+
+
+def _quarantine(workspace: Workspace, run: Run, bad: list[FileOutcome], on_bad_file: str) -> None:
+    """Put a copy of every bad file, as it was delivered, beside a file that says why; stop unless told to go on."""
+    storage = workspace.storage
+    entries = {entry.ordinal: entry for entry in run.manifest.data}
+    for outcome in bad:
+        folder = workspace.quarantine(run.run_id)
+        entry = entries[outcome.ordinal]
+        source = entry.object_at(workspace.landing + entry.name)
+        present = storage.find(source.key)
+        if present is not None and present.etag == source.etag and outcome.reason != "unreadable_object":
+            storage.copy(source, folder + entry.name)
+        reason = {
+            "file": entry.name,
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "what_to_do": REASONS[outcome.reason],
+        }
+        with storage.open_output(f"{folder}{entry.name}.reason.json") as file:
+            file.write(json.dumps(reason, indent=1).encode())
+    if bad and on_bad_file == "stop":
+        lines = [f"  {each.name}: {each.reason}: {each.detail}\n    {REASONS[each.reason]}" for each in bad]
+        raise BadFilesError(
+            f"run {run.run_id}: {len(bad)} of {len(entries)} files cannot be used; nothing was published:\n"
+            + "\n".join(lines)
+            + f"\nCopies are in {storage.uri(workspace.quarantine(run.run_id))}. "
+            "Put good files into landing/ and run again, or go on without these with --on-bad-file quarantine"
+        )
+    for outcome in bad:
+        tell(f"  quarantined {outcome.name}: {outcome.reason}: {outcome.detail}")
+
+
+def main(args: Args) -> None:
+    """Run this job by itself."""
+    workspace = open_workspace(args.connector, args.table, args.root, catalog_database=None)
+    with hold_lock(workspace.storage, workspace.connector.name):
+        run = decrypt(workspace, args)
+    if run is None:
+        tell(f"nothing to do: nothing has landed in {workspace.storage.uri(workspace.landing)}")
+        return
+    files = run.finished("decrypt")["files"]
+    rows = sum(each["rows"] for each in files)
+    tell(f"run {run.run_id}: decrypted {rows:,} rows from {len(files)} objects; next: jobs/transform.py")
+
+
+if __name__ == "__main__":
+    if "--help" in sys.argv:
+        print(usage(Args, "jobs/decrypt.py"))
+        sys.exit(0)
+    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))

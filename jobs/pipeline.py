@@ -1,0 +1,87 @@
+"""The whole way of a delivery in one Spark session: decrypt, transform, publish, archive.
+
+    spark-submit jobs/pipeline.py --connector aep_profiles --root file:///data/acme \
+        --hash-key file:/secure/hash.key --envelope-key file:/secure/rsa.pem
+
+For local use and small deliveries; the three jobs beside this one are the same steps as Glue jobs of their own. After a
+failure the same command goes on where the run stopped; after a success it says that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from dataclasses import dataclass, fields
+
+from jobs import archive, decrypt, transform
+from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.errors import PipelineError, exit_code_of
+from jobs.runtime.ledger import latest_run
+from jobs.runtime.lock import hold_lock
+from jobs.runtime.notify import check_topic, send
+from jobs.runtime.progress import tell
+from jobs.runtime.workspace import Workspace, open_workspace
+
+
+@dataclass(frozen=True)
+class Args(decrypt.Args):
+    """The arguments of the three jobs together."""
+
+    hash_key: str | None = option("secret of the hashes: file:/… or secretsmanager:…", default=None)
+    catalog_database: str | None = option(
+        "Glue database to publish in, instead of documents below --root", default=None
+    )
+    allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
+    topic: str | None = option("ARN of an SNS topic for one message a run", default=None)
+
+
+def pipeline(workspace: Workspace, args: Args, key: bytes | None) -> None:
+    """Bring the unfinished run, or else a new one, to its end."""
+    with hold_lock(workspace.storage, workspace.connector.name) as lock:
+        run = decrypt.decrypt(workspace, args)
+        if run is None:
+            _tell_nothing_to_do(workspace)
+            return
+        if run.next_step is None:
+            tell(f"run {run.run_id} is complete; nothing to do")
+            return
+        transform.transform(workspace, run, key)
+        transform.publish(workspace, run, lock, allow_shrink=args.allow_shrink)
+        archive.archive(workspace, run, args.topic)
+
+
+def _tell_nothing_to_do(workspace: Workspace) -> None:
+    last = latest_run(workspace.storage, workspace.connector.name)
+    done = f"; the last run was {last.run_id}" if last is not None else ""
+    tell(f"nothing to do: nothing new has landed in {workspace.storage.uri(workspace.landing)}{done}")
+
+
+def main(args: Args) -> None:
+    """Run this job by itself."""
+    check_topic(args.topic)
+    workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
+    key = transform.read_key(_transform_args(args), workspace.table)
+    try:
+        pipeline(workspace, args, key)
+    except PipelineError as error:
+        send(
+            args.topic,
+            f"cleanroom-etl: {workspace.connector.name} failed",
+            {"error": type(error).__name__, "message": str(error)},
+        )
+        raise
+
+
+def _transform_args(args: Args) -> transform.Args:
+    return transform.Args(**{field.name: getattr(args, field.name) for field in fields(transform.Args)})
+
+
+if __name__ == "__main__":
+    if "--help" in sys.argv:
+        print(usage(Args, "jobs/pipeline.py"))
+        sys.exit(0)
+    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))

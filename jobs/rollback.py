@@ -1,0 +1,79 @@
+"""Point a table back to an earlier run.
+
+    spark-submit jobs/rollback.py --table customer_profile --root file:///data/acme
+
+No data moves: the catalog's table is switched to what the run before it, or the one named, had published. Rows that a
+run has published stay in curated/ for that. Python alone runs this too; it needs no Spark.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import dataclasses
+from dataclasses import dataclass
+
+from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.catalog import PublishedTable, open_catalog
+from jobs.runtime.errors import NothingToDoError, VerificationError, exit_code_of
+from jobs.runtime.ledger import named_run
+from jobs.runtime.lock import hold_lock
+from jobs.runtime.progress import tell
+from jobs.runtime.storage import Storage, open_storage
+
+
+@dataclass(frozen=True)
+class Args:
+    """The arguments of this job."""
+
+    table: str = option("name of the table")
+    root: str = option("URI that holds curated/ and state/: file:///… or s3://…")
+    catalog_database: str | None = option(
+        "Glue database the table is in, instead of documents below --root", default=None
+    )
+    to_run: str | None = option("the run to go back to, instead of the one before the present one", default=None)
+
+
+def main(args: Args) -> None:
+    """Run this job by itself."""
+    storage = open_storage(args.root)
+    catalog = open_catalog(storage, args.catalog_database)
+    present = catalog.get(args.table)
+    if present is None or not present.parameters.get("run_id"):
+        raise NothingToDoError(f"there is no table {args.table} of ours in {catalog.describe()}")
+    target = args.to_run or present.parameters.get("previous_run")
+    if not target:
+        raise NothingToDoError(
+            f"run {present.parameters['run_id']} is the first of table {args.table}; there is none before it"
+        )
+    connector = present.parameters["connector"]
+    with hold_lock(storage, connector):
+        entry = named_run(storage, connector, target).finished("publish")
+        earlier = PublishedTable.from_document(entry["table"])
+        _check_data(storage, earlier)
+        parameters = {**earlier.parameters, "rolled_back_from": present.parameters["run_id"]}
+        catalog.put(dataclasses.replace(earlier, parameters=parameters), present.version)
+    tell(
+        f"table {args.table} shows run {target} again ({earlier.parameters['row_count']} rows), no longer {present.parameters['run_id']}"
+    )
+
+
+def _check_data(storage: Storage, table: PublishedTable) -> None:
+    """See that every folder the table would point to still has files."""
+    for location in [part.location for part in table.partitions] or [table.location]:
+        prefix = storage.key_of(location) + "/"
+        if next(storage.list(prefix), None) is None and table.parameters.get("row_count") != "0":
+            raise VerificationError(
+                f"{location} has no files any more; run {table.parameters['run_id']} cannot be shown again"
+            )
+
+
+if __name__ == "__main__":
+    if "--help" in sys.argv:
+        print(usage(Args, "jobs/rollback.py"))
+        sys.exit(0)
+    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))

@@ -1,0 +1,121 @@
+"""Keys and secrets by reference. A reference is no secret: it may stand in arguments, logs and task closures.
+
+``file:/path`` reads a file, ``secretsmanager:<name or ARN>`` AWS Secrets Manager, ``kms:<key id, alias or ARN>`` names
+a KMS key, which is used and never read. What is behind a reference stays in the process that opened it.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from jobs.runtime.errors import KeyUnavailableError, describe
+from transforms.streams.bad_file import BadFile
+from transforms.streams.fernet_envelope import UnwrapKey
+
+#: RSA moduli in bytes. A symmetric KMS ciphertext of a data key is never this long (about 184 bytes for 32).
+_RSA_SIZES: Final = (256, 384, 512)
+_SHORTEST_HASH_KEY: Final = 16
+#: What KMS answers when the ciphertext is not for this key, as opposed to when we may not ask.
+_WRONG_KEY_CODES: Final = ("InvalidCiphertextException", "IncorrectKeyException")
+
+
+def read_secret(reference: str) -> bytes:
+    """Return the bytes behind ``file:`` or ``secretsmanager:``, without one line break at the end.
+
+    Raises KeyUnavailableError that names the reference, never the content.
+    """
+    scheme, _, rest = reference.partition(":")
+    if scheme == "file":
+        path = Path("/" + rest.lstrip("/")) if rest.startswith("/") else Path(rest)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise KeyUnavailableError(f"{reference} cannot be read: {error.strerror}") from None
+    elif scheme == "secretsmanager" and rest:
+        data = _read_secrets_manager(rest)
+    else:
+        raise KeyUnavailableError(f"{reference!r} names no secret: give file:/path or secretsmanager:name")
+    data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not data:
+        raise KeyUnavailableError(f"{reference} is empty")
+    return data
+
+
+def _read_secrets_manager(name: str) -> bytes:
+    import boto3  # noqa: PLC0415  local runs need no AWS
+
+    try:
+        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
+    except (ClientError, BotoCoreError) as error:
+        raise KeyUnavailableError(f"secretsmanager:{name} cannot be read: {describe(error)}") from None
+    return answer["SecretBinary"] if "SecretBinary" in answer else answer["SecretString"].encode()
+
+
+def read_hash_key(reference: str) -> bytes:
+    """Return the secret that personal data is hashed with; KeyUnavailableError where it is too short to be one."""
+    key = read_secret(reference)
+    if len(key) < _SHORTEST_HASH_KEY:
+        raise KeyUnavailableError(
+            f"{reference} has {len(key)} bytes; a hash key needs at least {_SHORTEST_HASH_KEY}, "
+            "best 32 random ones: openssl rand -hex 32"
+        )
+    return key
+
+
+def key_unwrapper(reference: str) -> UnwrapKey:
+    """Return the function that opens the data keys of envelopes with the key behind ``reference``.
+
+    ``file:`` is an RSA private key (PEM, without passphrase), ``kms:`` an asymmetric or symmetric KMS key.
+    """
+    scheme, _, rest = reference.partition(":")
+    if scheme == "kms" and rest:
+        return functools.partial(_unwrap_with_kms, rest)
+    if scheme == "file":
+        return functools.partial(_unwrap_with_rsa, reference)
+    raise KeyUnavailableError(f"{reference!r} names no envelope key: give file:/path/rsa.pem or kms:alias/name")
+
+
+@functools.lru_cache(maxsize=8)
+def _load_rsa(reference: str) -> rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(read_secret(reference), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyUnavailableError(f"{reference} is no RSA private key in PEM form without a passphrase") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise KeyUnavailableError(f"{reference} is a private key, but not an RSA one")
+    return key
+
+
+def _unwrap_with_rsa(reference: str, wrapped: bytes) -> bytes:
+    """Open a data key as KMS does for RSAES_OAEP_SHA_256: SHA-256 for label and mask, empty label (RFC 8017)."""
+    scheme = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    try:
+        return _load_rsa(reference).decrypt(wrapped, scheme)
+    except ValueError:
+        raise BadFile("wrong_key", "the data key was not encrypted for the envelope key given") from None
+
+
+@functools.lru_cache(maxsize=4096)
+def _unwrap_with_kms(key_id: str, wrapped: bytes) -> bytes:
+    """Ask KMS to open a data key; one call a key, retried with back-off when KMS is busy."""
+    import boto3  # noqa: PLC0415  local runs need no AWS
+    from botocore.config import Config  # noqa: PLC0415
+
+    client = boto3.client("kms", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
+    algorithm = "RSAES_OAEP_SHA_256" if len(wrapped) in _RSA_SIZES else "SYMMETRIC_DEFAULT"
+    try:
+        answer = client.decrypt(KeyId=key_id, CiphertextBlob=wrapped, EncryptionAlgorithm=algorithm)  # type: ignore[arg-type]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in _WRONG_KEY_CODES:
+            raise BadFile("wrong_key", "the data key was not encrypted for the KMS key given") from None
+        raise KeyUnavailableError(f"kms:{key_id} cannot be used: {describe(error)}") from None
+    except BotoCoreError as error:
+        raise KeyUnavailableError(f"kms:{key_id} cannot be reached: {describe(error)}") from None
+    return answer["Plaintext"]

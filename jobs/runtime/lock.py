@@ -1,0 +1,124 @@
+"""One run at a time for a connector: a small object, put conditionally, that expires unless its holder renews it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from jobs.runtime.errors import LockedError, ObjectChangedError, ObjectExistsError, StorageError
+from jobs.runtime.storage import Storage
+
+LEASE_SECONDS: Final = 120.0
+_RENEW_SECONDS: Final = 30.0
+
+
+class Lock:
+    """A held lock. ``check`` before anything that only its holder may do."""
+
+    def __init__(self, storage: Storage, key: str, holder: dict[str, Any], etag: str) -> None:
+        self._storage, self._key, self._holder, self._etag = storage, key, holder, etag
+        self._stop = threading.Event()
+        self._mutex = threading.Lock()
+        self._lost = False
+        self._thread = threading.Thread(target=self._renew_until_stopped, daemon=True)
+
+    def check(self) -> None:
+        """Renew the lease; LockedError where somebody else has taken it over."""
+        with self._mutex:
+            if self._lost:
+                raise LockedError("this run lost its lock to another one and stops before it changes anything")
+            try:
+                document = _document(self._holder, self._storage.now())
+                self._etag = self._storage.replace(self._key, document, self._etag)
+            except ObjectChangedError:
+                self._lost = True
+                raise LockedError(
+                    "this run lost its lock to another one and stops before it changes anything"
+                ) from None
+
+    def _renew_until_stopped(self) -> None:
+        while not self._stop.wait(_RENEW_SECONDS):
+            with contextlib.suppress(LockedError, StorageError):  # the next check tells the run
+                self.check()
+
+    def start(self) -> None:
+        """Begin to renew the lease in the background."""
+        self._thread.start()
+
+    def release(self) -> None:
+        """Let the lock go."""
+        self._stop.set()
+        self._thread.join()
+        with contextlib.suppress(StorageError):
+            present = self._storage.find(self._key)
+            if present is not None and present.etag == self._etag:
+                self._storage.delete(present)
+
+
+@contextlib.contextmanager
+def hold_lock(storage: Storage, connector: str) -> Iterator[Lock]:
+    """Hold the connector's lock.
+
+    Raises LockedError, with who holds it and until when, where another run has it. A lock whose lease is over, or
+    whose holder was a process of this machine that is dead, is taken over.
+    """
+    key = f"state/{connector}/lock.json"
+    holder = {
+        "token": secrets.token_hex(8),
+        "host": platform.node(),
+        "process": os.getpid(),
+        "process_started": _process_start(os.getpid()),
+    }
+    lock = Lock(storage, key, holder, _acquire(storage, key, holder, connector))
+    lock.start()
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _acquire(storage: Storage, key: str, holder: dict[str, Any], connector: str) -> str:
+    document = _document(holder, storage.now())
+    try:
+        return storage.create(key, document)
+    except ObjectExistsError:
+        present = storage.find(key)
+        if present is None:
+            raise LockedError(f"the lock of {connector} changed hands just now; try again") from None
+        other = json.loads(storage.read(key))
+        if other["expires"] > storage.now() and not _is_dead(other):
+            left = other["expires"] - storage.now()
+            raise LockedError(
+                f"another run of {connector} is going on: process {other['process']} on {other['host']}, "
+                f"whose lock expires in {left:.0f} seconds unless it renews it; try again later"
+            ) from None
+        try:
+            return storage.replace(key, document, present.etag)
+        except ObjectChangedError:
+            raise LockedError(f"the lock of {connector} changed hands just now; try again") from None
+
+
+def _document(holder: dict[str, Any], now: float) -> bytes:
+    return json.dumps({**holder, "expires": now + LEASE_SECONDS}).encode()
+
+
+def _is_dead(other: dict[str, Any]) -> bool:
+    """Whether the holder was a process of this machine that does not run any more."""
+    if other["host"] != platform.node() or not Path("/proc/self/stat").exists():
+        return False
+    return _process_start(other["process"]) != other["process_started"]
+
+
+def _process_start(process: int) -> str:
+    """Return when a process of this machine started, which tells it from a later one with its number."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,55 @@
+"""The one Spark session and its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pyspark import SparkConf
+from pyspark.sql import SparkSession
+
+_SETTINGS: Final = {
+    # Same results everywhere: one time zone, and ANSI said aloud (Spark 3.5 has it off by default, 4 on).
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    # Shuffle and spill files hold personal data.
+    "spark.io.encryption.enabled": "true",
+    "spark.io.encryption.keySizeBits": "256",
+    # Clean Rooms reads Snappy everywhere; marker files have no place in a table's folder.
+    "spark.sql.parquet.compression.codec": "snappy",
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    # A run writes to a folder of its own and is checked before it is published: no rename of the whole at the end.
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+    # One open writer a partition value instead of a sort; the writers together stay within a part of the heap.
+    "spark.sql.maxConcurrentOutputFileWriters": "300",
+    "spark.hadoop.parquet.memory.pool.ratio": "0.4",
+    # A generated method over the JIT's limit of 8,000 bytes would run interpreted.
+    "spark.sql.codegen.hugeMethodLimit": "8000",
+    # Without checksum files beside ours on a local disk.
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+# What --conf may still change.
+_DEFAULTS: Final = {
+    "spark.ui.enabled": "false",  # it listens on every interface, without a password
+}
+
+
+def open_session(name: str) -> SparkSession:
+    """Return the session of this process, with our settings.
+
+    Python workers find our packages where this process found them, unless they came as a zip that Spark ships itself.
+    """
+    builder = SparkSession.builder.appName(name)
+    given = SparkConf()
+    unset = {key: value for key, value in _DEFAULTS.items() if not given.contains(key)}
+    for key, value in {**_SETTINGS, **unset}.items():
+        builder = builder.config(key, value)
+    packages = Path(__file__).resolve().parents[2]
+    if packages.is_dir():
+        builder = builder.config("spark.executorEnv.PYTHONPATH", str(packages))
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session

@@ -1,0 +1,64 @@
+"""Where one connector's things are: the folders below the root, its catalog, and its definition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobs.runtime.catalog import Catalog, open_catalog
+from jobs.runtime.configuration import load_configuration
+from jobs.runtime.errors import ArgumentError
+from jobs.runtime.storage import Storage, open_storage
+from schemas.connector import Connector
+from schemas.table import Table
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A connector with its table, store and catalog."""
+
+    connector: Connector
+    table: Table
+    storage: Storage
+    catalog: Catalog
+
+    @property
+    def landing(self) -> str:
+        """The prefix that the source pushes to."""
+        return f"landing/{self.connector.name}/"
+
+    @property
+    def state(self) -> str:
+        """The prefix of the connector's ledger."""
+        return f"state/{self.connector.name}/"
+
+    def raw(self, run_id: str) -> str:
+        """The prefix of a run's clear parts."""
+        return f"raw/{self.connector.name}/run={run_id}/"
+
+    def curated(self, run_id: str) -> str:
+        """The prefix of what a run publishes."""
+        return f"curated/{self.table.name}/run={run_id}/"
+
+    def rejects(self, run_id: str) -> str:
+        """The prefix of the rows that a run refused."""
+        return f"rejects/{self.connector.name}/run={run_id}/"
+
+    def quarantine(self, run_id: str) -> str:
+        """The prefix of the files that a run refused."""
+        return f"quarantine/{self.connector.name}/run={run_id}/"
+
+    def archive(self, run_id: str) -> str:
+        """The prefix that a run's originals go to."""
+        return f"archive/{self.connector.name}/run={run_id}/"
+
+
+def open_workspace(connector: str, table: str | None, root: str, catalog_database: str | None) -> Workspace:
+    """Read the definitions and open store and catalog; every problem is found before Spark starts.
+
+    Raises SchemaError and ArgumentError.
+    """
+    source, target = load_configuration(connector, table)
+    if not root.startswith(("file://", "s3://")):
+        raise ArgumentError(f"--root: {root!r} is no URI; give file:///folder or s3://bucket/prefix")
+    storage = open_storage(root)
+    return Workspace(source, target, storage, open_catalog(storage, catalog_database))

@@ -1,0 +1,147 @@
+"""What a run has written, read back: counts from the footers of its files, and a look at every published hash."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import urllib.parse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from jobs.runtime.errors import VerificationError
+from jobs.runtime.storage import ObjectInfo, Storage
+from schemas.connector import Connector
+from schemas.table import Column, Table
+from transforms.columns.hashing import hash_length, hash_of_nothing
+
+_TAIL: Final = 64 << 10
+_FOOTER_END: Final = 8  # length and magic
+_READERS: Final = 16
+_BASE64_OF_32_BYTES: Final = "^[A-Za-z0-9+/]{43}=$"
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A Parquet file of a table: its key, bytes, rows, partition values, and how many nulls each column has."""
+
+    key: str
+    size: int
+    rows: int
+    partition: tuple[str, ...]
+    nulls: dict[str, int]
+
+
+def read_footers(storage: Storage, prefix: str, table: Table) -> list[WrittenFile]:
+    """Read the footer of every file below ``prefix``.
+
+    Raises VerificationError for anything there that is no Parquet file with exactly the table's columns and types.
+    """
+    items = [item for item in storage.list(prefix) if item.size or item.key.endswith(".parquet")]
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda item: _read_footer(storage, prefix, item, table), items))
+
+
+def _read_footer(storage: Storage, prefix: str, item: ObjectInfo, table: Table) -> WrittenFile:
+    folders = item.key.removeprefix(prefix).split("/")[:-1]
+    keys = [folder.partition("=")[0] for folder in folders]
+    if keys != list(table.partitions) or not item.key.endswith(".parquet"):
+        raise VerificationError(f"{storage.uri(item.key)} does not belong into table {table.name}")
+    metadata = _metadata(storage, item)
+    schema = metadata.schema.to_arrow_schema()
+    wanted = {column.name: column.type for column in table.data_columns}
+    if {field.name: _type_name(field.type) for field in schema} != {
+        name: _plain(kind) for name, kind in wanted.items()
+    }:
+        raise VerificationError(f"{storage.uri(item.key)} does not have the columns of table {table.name}")
+    nulls = dict.fromkeys(wanted, 0)
+    for group in range(metadata.num_row_groups):
+        for index, name in enumerate(schema.names):
+            statistics = metadata.row_group(group).column(index).statistics
+            if statistics is None or not statistics.has_null_count:
+                raise VerificationError(f"{storage.uri(item.key)} has no statistics for column {name}")
+            nulls[name] += statistics.null_count
+    values = tuple(urllib.parse.unquote(folder.partition("=")[2]) for folder in folders)
+    return WrittenFile(item.key, item.size, metadata.num_rows, values, nulls)
+
+
+def _metadata(storage: Storage, item: ObjectInfo) -> pq.FileMetaData:
+    """Read a footer with one or two small reads from the end, wherever the file is."""
+    tail = b"".join(storage.chunks(item, max(0, item.size - _TAIL)))
+    needed = int.from_bytes(tail[-_FOOTER_END:-4], "little") + _FOOTER_END
+    if needed > len(tail) and needed <= item.size:
+        tail = b"".join(storage.chunks(item, item.size - needed))
+    try:
+        return pq.read_metadata(pa.BufferReader(tail))
+    except (pa.ArrowInvalid, OSError):
+        raise VerificationError(f"{storage.uri(item.key)} is no whole Parquet file") from None
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return "timestamp" if pa.types.is_timestamp(kind) else str(kind)
+
+
+def _plain(type_name: str) -> str:
+    """Return how Arrow calls a type of ours."""
+    names = {"boolean": "bool", "smallint": "int16", "int": "int32", "bigint": "int64", "date": "date32[day]"}
+    if type_name.startswith("decimal"):
+        return "decimal128" + type_name.removeprefix("decimal").replace(",", ", ")
+    return names.get(type_name, type_name)
+
+
+def check_hashes(spark: SparkSession, uri: str, table: Table, key: bytes | None) -> None:
+    """Look at every published hash once; VerificationError names the columns that hold anything else, with counts.
+
+    A hash has its algorithm's length and alphabet and is not the hash of an empty text.
+    """
+    hashed = [column for column in table.hashed_columns if column.name not in table.partitions]
+    if not hashed:
+        return
+    frame = spark.read.parquet(uri)
+    bad = frame.agg(*(_count_foreign(column, key) for column in hashed)).first()  # one row of counts
+    found = {column.name: bad[column.name] for column in hashed if bad is not None and bad[column.name]}
+    if found:
+        counts = ", ".join(f"{name}: {count:,} values" for name, count in found.items())
+        raise VerificationError(
+            f"columns that must hold hashes alone hold something else ({counts}); nothing was published"
+        )
+
+
+def _count_foreign(column: Column, key: bytes | None) -> SparkColumn:
+    if column.hash is None:
+        raise ValueError(column.name)
+    value = F.col(column.name)
+    is_written = F.unhex(value).isNotNull() if column.hash.encoding == "hex" else value.rlike(_BASE64_OF_32_BYTES)
+    is_foreign = (
+        (F.length(value) != F.lit(hash_length(column.hash)))
+        | ~is_written
+        | (value == F.lit(hash_of_nothing(column.hash, key)))
+    )
+    return F.count_if(value.isNotNull() & is_foreign).alias(column.name)
+
+
+def rows_by_partition(files: Sequence[WrittenFile]) -> dict[tuple[str, ...], int]:
+    """Return how many rows each partition has."""
+    counts: dict[tuple[str, ...], int] = {}
+    for file in files:
+        counts[file.partition] = counts.get(file.partition, 0) + file.rows
+    return counts
+
+
+def fill_of(column: Column, table: Table, files: Sequence[WrittenFile], connector: Connector) -> float | None:
+    """Return the share of rows that have a value in ``column``; None for a table without rows.
+
+    A partition column's default counts as no value.
+    """
+    rows = sum(file.rows for file in files)
+    if not rows or column.field not in connector.fields:
+        return None if not rows else 0.0
+    if column.name in table.partitions:
+        at = table.partitions.index(column.name)
+        return sum(file.rows for file in files if file.partition[at] != column.default) / rows
+    return 1 - sum(file.nulls[column.name] for file in files) / rows

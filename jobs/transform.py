@@ -1,0 +1,302 @@
+"""Transform and publish a decrypted delivery: raw/ to curated/ and the catalog.
+
+    spark-submit jobs/transform.py --connector aep_profiles --root file:///data/acme --hash-key file:/secure/hash.key
+
+One Spark plan: map, cleanse, reject, drop duplicates, pseudonymise, conform, write Snappy Parquet partitioned as the
+table says. Then what was written is verified (every row accounted for, every hash looked at), and the catalog's table
+is switched to it. Leaves the run's entries "transform" and "publish" in the ledger.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import dataclasses
+import hashlib
+import hmac
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.runtime.accounting import Accounting, FileAccount, check_rejects
+from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.catalog import PublishedPartition, PublishedTable, describe_table
+from jobs.runtime.decode import RAGGED, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW, FileOutcome
+from jobs.runtime.errors import ArgumentError, NothingToDoError, VerificationError, exit_code_of
+from jobs.runtime.keys import read_hash_key
+from jobs.runtime.ledger import Run, named_run, unfinished_run
+from jobs.runtime.lock import Lock, hold_lock
+from jobs.runtime.progress import progress, tell
+from jobs.runtime.session import open_session
+from jobs.runtime.workspace import Workspace, open_workspace
+from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
+from schemas.table import Table
+from transforms.columns.hashing import KEY_COLUMNS, key_row
+from transforms.frames.conform import conform
+from transforms.frames.dropping import DUPLICATE, REASON, drop_rows, find_dropped_rows
+from transforms.frames.mapping import with_country, with_table_columns
+from transforms.frames.pseudonymise import pseudonymise
+
+#: Version of the normalisation rules; it changes when any hash could change.
+NORMALIZATION: Final = "cleanroom-etl@1"
+
+_INPUT_BYTES_A_TASK: Final = 256 << 20  # of Parquet; becomes up to 1 GB of hashes, which no codec makes smaller
+_ROWS_A_SHUFFLE_TASK: Final = 2_000_000  # of a row id, a digest and the order columns
+_ROWS_A_FILE: Final = 3_000_000  # about 750 MB of the widest tables that we ship
+_FORMAT_OPTIONS: Final = {"compression": "snappy", "maxRecordsPerFile": str(_ROWS_A_FILE)}
+
+
+@dataclass(frozen=True)
+class Args:
+    """The arguments of this job."""
+
+    connector: str = option("name of a packaged connector, or the URI of your own file")
+    root: str = option("URI that holds landing/, raw/, curated/ and the rest: file:///… or s3://…")
+    table: str | None = option("name or URI of a table file, instead of the connector's own table", default=None)
+    hash_key: str | None = option("secret of the hashes: file:/… or secretsmanager:…", default=None)
+    catalog_database: str | None = option(
+        "Glue database to publish in, instead of documents below --root", default=None
+    )
+    allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
+    run_id: str | None = option("work on this run instead of the next one", default=None)
+
+
+def read_key(args: Args, table: Table) -> bytes | None:
+    """Return the hash key, or None where the table needs none. Raises ArgumentError where it is missing."""
+    if args.hash_key is None and table.needs_key:
+        raise ArgumentError(f"missing --hash-key: table {table.name} has keyed hashes (file:/… or secretsmanager:…)")
+    return read_hash_key(args.hash_key) if args.hash_key is not None and table.needs_key else None
+
+
+def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
+    """Write what the run will publish, and verify it."""
+    if run.entry("transform") is not None:
+        tell(f"run {run.run_id}: transform was done before")
+        return
+    files = [FileOutcome.from_document(each) for each in run.finished("decrypt")["files"]]
+    good = [each for each in files if not each.reason]
+    attempt = run.begin("transform")
+    output = f"{workspace.curated(run.run_id)}attempt={attempt}/"
+    rows = sum(each.rows for each in good)
+    tell(f"run {run.run_id}: transforming {rows:,} rows into table {workspace.table.name}")
+    spark = open_session("cleanroom-etl transform")
+    began = time.monotonic()
+    with progress(spark, "transform"):
+        source = with_country(_read_raw(spark, workspace, good), workspace.connector, workspace.table)
+        dropped = find_dropped_rows(source, workspace.connector, workspace.table).persist()
+        accounting = _account(good, dropped)
+        check_rejects(accounting, workspace.connector)
+        _write_rejects(spark, workspace, run, attempt, source, dropped, files)
+        published = (
+            source.transform(drop_rows, dropped)
+            .transform(with_table_columns, workspace.connector, workspace.table)
+            .transform(pseudonymise, workspace.connector, workspace.table, _key_frame(spark, key))
+            .transform(conform, workspace.table)
+        )
+        _write(published, workspace.storage.uri(output), workspace.table)
+        dropped.unpersist()
+    wrote = time.monotonic()
+    written = _verify(spark, workspace, output, accounting, key)
+    run.finish(
+        "transform",
+        {
+            "seconds": wrote - began,
+            "verify_seconds": time.monotonic() - wrote,
+            "attempt": attempt,
+            "location": workspace.storage.uri(output.rstrip("/")),
+            "partitions": [
+                {"values": list(values), "location": _partition_uri(workspace, output, written, values), "rows": count}
+                for values, count in sorted(rows_by_partition(written).items())
+            ],
+            "rows": accounting.published,
+            "objects": len(written),
+            "size": sum(file.size for file in written),
+            "accounting": [dataclasses.asdict(each) for each in accounting.files],
+            "fill": {
+                c.name: fill_of(c, workspace.table, written, workspace.connector) for c in workspace.table.columns
+            },
+            "hash_key_id": _key_id(key),
+        },
+    )
+
+
+def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -> None:
+    """Switch the catalog's table to what the run has written, if nobody else changed the table meanwhile."""
+    if run.entry("publish") is not None:
+        tell(f"run {run.run_id}: publish was done before")
+        return
+    began = time.monotonic()
+    entry = run.finished("transform")
+    present = workspace.catalog.get(workspace.table.name)
+    table = _table_of_run(workspace, run, entry, present)
+    if present is None or present.parameters.get("run_id") != run.run_id:
+        _check_shrink(workspace.table, run, present, entry["rows"], allow_shrink=allow_shrink)
+        lock.check()
+        workspace.catalog.put(table, present.version if present is not None else "")
+    run.finish("publish", {"seconds": time.monotonic() - began, "table": dataclasses.asdict(table)})
+    tell(f"run {run.run_id}: published {entry['rows']:,} rows as table {table.name} in {workspace.catalog.describe()}")
+
+
+def _read_raw(spark: SparkSession, workspace: Workspace, files: list[FileOutcome]) -> DataFrame:
+    """Read exactly the parts that the ledger names."""
+    paths = [workspace.storage.uri(part.key) for each in files for part in each.parts]
+    text = ", ".join(f"`{name}` string" for name in workspace.connector.fields)
+    schema = f"{ROW_ID} bigint, {SOURCE_FILE} string, {SOURCE_ROW} bigint, {text}"
+    rows = sum(each.rows for each in files)
+    spark.conf.set("spark.sql.files.maxPartitionBytes", str(_INPUT_BYTES_A_TASK))
+    spark.conf.set(
+        "spark.sql.shuffle.partitions", max(spark.sparkContext.defaultParallelism, math.ceil(rows / _ROWS_A_SHUFFLE_TASK))
+    )
+    return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
+
+
+def _key_frame(spark: SparkSession, key: bytes | None) -> DataFrame | None:
+    """Make the one-row frame that carries the key: as data it stands in no plan, no log and no UI."""
+    if key is None:
+        return None
+    return spark.createDataFrame([key_row(key)], ", ".join(f"{name} binary" for name in KEY_COLUMNS))
+
+
+def _key_id(key: bytes | None) -> str | None:
+    """Return a name for the key that tells nothing about it, so that two runs can be seen to have had the same one."""
+    return None if key is None else hmac.new(key, b"cleanroom-etl key id", hashlib.sha256).hexdigest()[:16]
+
+
+def _account(files: list[FileOutcome], dropped: DataFrame) -> Accounting:
+    """Count what becomes of every file's rows; this also materialises ``dropped``."""
+    ordinal = F.shiftright(ROW_ID, ROW_BITS).alias("ordinal")
+    counts: dict[int, dict[str, int]] = {}
+    for row in (
+        dropped.groupBy(ordinal, REASON).agg(F.count(F.lit(1)).alias("rows")).collect()
+    ):  # a row a file and reason
+        counts.setdefault(row.ordinal, {})[row[REASON]] = row.rows
+    accounts = []
+    for each in files:
+        reasons = counts.get(each.ordinal, {})
+        duplicates = reasons.pop(DUPLICATE, 0)
+        if each.ragged:
+            reasons[RAGGED] = each.ragged
+        published = each.rows + each.ragged - duplicates - sum(reasons.values())
+        accounts.append(
+            FileAccount(each.name, each.rows + each.ragged, published, duplicates, dict(sorted(reasons.items())))
+        )
+    return Accounting(tuple(accounts))
+
+
+def _write_rejects(
+    spark: SparkSession,
+    workspace: Workspace,
+    run: Run,
+    attempt: int,
+    source: DataFrame,
+    dropped: DataFrame,
+    files: list[FileOutcome],
+) -> None:
+    """Write where each rejected row is to be found, and why; its values only where the connector says so."""
+    rejected = dropped.where(F.col(REASON) != F.lit(DUPLICATE))
+    if workspace.connector.rejects.keep_values:
+        fields = [F.col(name) for name in workspace.connector.fields]
+        rows = source.join(rejected, ROW_ID).select(SOURCE_FILE, SOURCE_ROW, REASON, *fields)
+    else:
+        names = spark.createDataFrame(
+            [(each.ordinal, each.name) for each in files], f"ordinal bigint, {SOURCE_FILE} string"
+        )
+        located = rejected.select(
+            F.shiftright(ROW_ID, ROW_BITS).alias("ordinal"),
+            F.col(ROW_ID).bitwiseAND(F.lit((1 << ROW_BITS) - 1)).alias(SOURCE_ROW),
+            REASON,
+        )
+        rows = located.join(F.broadcast(names), "ordinal").select(SOURCE_FILE, SOURCE_ROW, REASON)
+    rows.coalesce(1 if not workspace.connector.rejects.keep_values else 8).write.parquet(
+        workspace.storage.uri(f"{workspace.rejects(run.run_id)}transform-{attempt}")
+    )
+
+
+def _write(frame: DataFrame, uri: str, table: Table) -> None:
+    """Write the table's files. Hashes never repeat, so dictionaries of them would be built in vain."""
+    writer = frame.write.options(**_FORMAT_OPTIONS)
+    for column in table.hashed_columns:
+        writer = writer.option(f"parquet.enable.dictionary#{column.name}", "false")
+    (writer.partitionBy(*table.partitions) if table.partitions else writer).parquet(uri)
+
+
+def _verify(
+    spark: SparkSession, workspace: Workspace, output: str, accounting: Accounting, key: bytes | None
+) -> list[WrittenFile]:
+    written = read_footers(workspace.storage, output, workspace.table)
+    rows = sum(file.rows for file in written)
+    if rows != accounting.published:
+        raise VerificationError(
+            f"{workspace.storage.uri(output)} holds {rows:,} rows, but {accounting.read:,} were read, "
+            f"{accounting.rejected:,} rejected and {accounting.duplicates:,} dropped as duplicates; nothing was published"
+        )
+    if rows:
+        check_hashes(spark, workspace.storage.uri(output), workspace.table, key)
+    return written
+
+
+def _partition_uri(workspace: Workspace, output: str, written: list[WrittenFile], values: tuple[str, ...]) -> str:
+    key = next(file.key for file in written if file.partition == values)
+    return workspace.storage.uri(key.rpartition("/")[0])
+
+
+def _table_of_run(
+    workspace: Workspace, run: Run, entry: dict[str, Any], present: PublishedTable | None
+) -> PublishedTable:
+    table = workspace.table
+    before = dict(present.parameters) if present is not None else {}
+    parameters = {
+        "run_id": run.run_id,
+        "connector": workspace.connector.name,
+        "row_count": str(entry["rows"]),
+        "schema_hash": table.schema_hash,
+        "normalization": NORMALIZATION,
+        "hashes": ",".join(
+            f"{c.name}={c.hash.algorithm}/{c.hash.encoding}" for c in table.hashed_columns if c.hash is not None
+        ),
+        "hash_key_id": entry["hash_key_id"] or "",
+        "previous_run": before.get("run_id", ""),
+        "previous_location": present.location if present is not None else "",
+    }
+    partitions = [PublishedPartition(tuple(each["values"]), each["location"]) for each in entry["partitions"]]
+    return describe_table(table, entry["location"], partitions if table.partitions else (), parameters)
+
+
+def _check_shrink(table: Table, run: Run, present: PublishedTable | None, rows: int, *, allow_shrink: bool) -> None:
+    before = int(present.parameters.get("row_count", "0")) if present is not None else 0
+    if rows < before * (1 - table.max_shrink) and not allow_shrink:
+        raise VerificationError(
+            f"run {run.run_id} would shrink table {table.name} from {before:,} to {rows:,} rows, by more than the "
+            f"{table.max_shrink:.0%} that its file allows; nothing was published. Ask the source whether the delivery "
+            "is whole; if it is right, run again with --allow-shrink"
+        )
+
+
+def main(args: Args) -> None:
+    """Run this job by itself."""
+    workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
+    key = read_key(args, workspace.table)
+    name = workspace.connector.name
+    with hold_lock(workspace.storage, name) as lock:
+        run = (
+            named_run(workspace.storage, name, args.run_id) if args.run_id else unfinished_run(workspace.storage, name)
+        )
+        if run is None:
+            raise NothingToDoError(f"no run of {name} waits for transform; run jobs/decrypt.py first")
+        transform(workspace, run, key)
+        publish(workspace, run, lock, allow_shrink=args.allow_shrink)
+
+
+if __name__ == "__main__":
+    if "--help" in sys.argv:
+        print(usage(Args, "jobs/transform.py"))
+        sys.exit(0)
+    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))

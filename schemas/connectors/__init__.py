@@ -1,0 +1,1 @@
+"""A source of ours in each TOML file."""

@@ -1,0 +1,231 @@
+"""The model of a published table: ``schemas/tables/*.toml``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from pyspark.sql import types as T
+
+from schemas import vocabulary
+from schemas.names import name_problem
+from schemas.problems import Problems, SchemaError, Section, nearest
+
+_SIMPLE_TYPES: Final[dict[str, T.DataType]] = {
+    "string": T.StringType(),
+    "boolean": T.BooleanType(),
+    "smallint": T.ShortType(),
+    "int": T.IntegerType(),
+    "bigint": T.LongType(),
+    "float": T.FloatType(),
+    "date": T.DateType(),
+    "timestamp": T.TimestampType(),
+}
+_DECIMAL: Final = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
+_COMMENT_LIMIT: Final = 255  # Glue Data Catalog API: Column.Comment
+_ALLOW_LIST_LIMIT: Final = 100  # AWS Clean Rooms quota: columns of a configured table
+_TEXT_ONLY: Final = frozenset(vocabulary.NORMALIZERS) - {"text"}
+
+
+@dataclass(frozen=True)
+class HashOutput:
+    """How a published column is hashed: algorithm and encoding, from the closed lists of the vocabulary."""
+
+    algorithm: str
+    encoding: str
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the algorithm needs the hash key."""
+        return self.algorithm in vocabulary.KEYED_ALGORITHMS
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a published table.
+
+    ``field`` is the name connectors deliver it under; several columns may share one. ``hash`` is None for a column
+    that is published in clear. ``default`` replaces null (partition columns must have one).
+    """
+
+    name: str
+    type: str
+    comment: str
+    field: str
+    normalize: str
+    personal_data: str | None
+    hash: HashOutput | None
+    default: str | None
+
+    @property
+    def spark_type(self) -> T.DataType:
+        """The Spark type of the published values."""
+        return spark_type(self.type)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of ours, as it stands in the catalog.
+
+    ``partitions`` are names of columns. ``max_shrink`` is the share of its rows the table may lose from one run to
+    the next before publication is refused.
+    """
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    partitions: tuple[str, ...]
+    max_shrink: float
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The distinct fields that connectors deliver, in order."""
+        return tuple(dict.fromkeys(column.field for column in self.columns))
+
+    @property
+    def data_columns(self) -> tuple[Column, ...]:
+        """The columns that are stored inside the files."""
+        return tuple(column for column in self.columns if column.name not in self.partitions)
+
+    @property
+    def partition_columns(self) -> tuple[Column, ...]:
+        """The columns that are stored as folders, in partition order."""
+        return tuple(self.column(name) for name in self.partitions)
+
+    @property
+    def hashed_columns(self) -> tuple[Column, ...]:
+        """The columns that are published as hashes."""
+        return tuple(column for column in self.columns if column.hash is not None)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether any column needs the hash key."""
+        return any(column.hash is not None and column.hash.keyed for column in self.columns)
+
+    @property
+    def schema_hash(self) -> str:
+        """SHA-256 over everything that decides what a value of this table means, in lower hex."""
+        described = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(described.encode()).hexdigest()
+
+    def column(self, name: str) -> Column:
+        """Return the column ``name``; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+def spark_type(name: str) -> T.DataType:
+    """Return the Spark type for a type name of a table file; ValueError for one that cannot be published."""
+    if name in _SIMPLE_TYPES:
+        return _SIMPLE_TYPES[name]
+    match = _DECIMAL.fullmatch(name)
+    if match and 1 <= int(match[1]) <= 38 and int(match[2]) <= int(match[1]):
+        return T.DecimalType(int(match[1]), int(match[2]))
+    raise ValueError(name)
+
+
+def parse_table(text: str, origin: str) -> Table:
+    """Read a table file.
+
+    ``text`` is the TOML, ``origin`` what to call it in messages. Raises SchemaError with every problem found.
+    """
+    problems = Problems(origin)
+    document = _parse_toml(text, problems)
+    top = Section(document, "", problems)
+    name = top.text("name")
+    comment = top.text("comment")
+    hashing = top.section("hash")
+    standard = HashOutput(
+        hashing.text("algorithm", "hmac-sha256", vocabulary.ALGORITHMS),
+        hashing.text("encoding", "hex", vocabulary.ENCODINGS),
+    )
+    hashing.close()
+    publication = top.section("publication")
+    max_shrink = publication.share("max_shrink", 0.5)
+    publication.close()
+    columns = tuple(_column(inner, section, standard) for inner, section in top.sections("columns").items())
+    partitions = top.texts("partitions")
+    top.close()
+    if (wrong := name_problem(name)) is not None:
+        problems.add("name", f"{name!r} {wrong}")
+    table = Table(name, comment, columns, partitions, max_shrink)
+    _check_table(table, problems)
+    problems.raise_if_any()
+    return table
+
+
+def _parse_toml(text: str, problems: Problems) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SchemaError([f"{problems.origin}: not valid TOML: {error}"]) from None
+
+
+def _column(name: str, section: Section, standard: HashOutput) -> Column:
+    if (wrong := name_problem(name)) is not None:
+        section.problem("", f"{name!r} {wrong}")
+    type_name = section.text("type", "string")
+    try:
+        spark_type(type_name)
+    except ValueError:
+        section.problem(
+            "type", f"{type_name!r} cannot be published{nearest(type_name, [*_SIMPLE_TYPES, 'decimal(p,s)'])}"
+        )
+        type_name = "string"
+    comment = section.text("comment")
+    if len(comment) > _COMMENT_LIMIT:
+        section.problem("comment", f"is longer than the Data Catalog's {_COMMENT_LIMIT} characters")
+    personal_data = section.optional_text("personal_data", vocabulary.PERSONAL_DATA)
+    publish = section.text("publish", "hash" if personal_data else "clear", vocabulary.PUBLISH)
+    algorithm = section.text("algorithm", standard.algorithm, vocabulary.ALGORITHMS)
+    encoding = section.text("encoding", standard.encoding, vocabulary.ENCODINGS)
+    normalize = section.text("normalize", "text", vocabulary.NORMALIZERS)
+    default = section.optional_text("default")
+    field = section.text("field", name)
+    hashed = publish == "hash"
+    if hashed and type_name != "string":
+        section.problem("type", f"a hashed column is a string, not {type_name}")
+    if normalize in _TEXT_ONLY and type_name != "string":
+        section.problem("normalize", f"{normalize} makes text, but the type is {type_name}")
+    if hashed and default is not None:
+        section.problem("default", "a hashed column keeps its nulls: a default would make strangers match")
+    section.close()
+    return Column(
+        name,
+        type_name,
+        comment,
+        field,
+        normalize,
+        personal_data,
+        HashOutput(algorithm, encoding) if hashed else None,
+        default,
+    )
+
+
+def _check_table(table: Table, problems: Problems) -> None:
+    names = [column.name for column in table.columns]
+    if not names:
+        problems.add("columns", "a table needs at least one column")
+    if len(names) > _ALLOW_LIST_LIMIT:
+        problems.add(
+            "columns", f"AWS Clean Rooms allows {_ALLOW_LIST_LIMIT} columns a configured table, here are {len(names)}"
+        )
+    for partition in table.partitions:
+        if partition not in names:
+            problems.add("partitions", f"{partition!r} is no column of this table{nearest(partition, names)}")
+            continue
+        column = table.column(partition)
+        if column.hash is not None:
+            problems.add("partitions", f"{partition} is published as a hash and would make one folder a person")
+        if column.type != "string":
+            problems.add("partitions", f"{partition} must be a string column")
+        if column.default is None:
+            problems.add(f"columns.{partition}.default", "missing: a partition column needs a value to stand for null")
+    if table.columns and len(table.partitions) == len(table.columns):
+        problems.add("partitions", "at least one column must be stored in the files")

@@ -1,0 +1,1 @@
+"""A published table of ours in each TOML file."""

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.connector import Connector, parse_connector
+from schemas.table import parse_table
+from tests.transforms.streams.pieces import PROPERTY
+from transforms.streams.bad_file import BadFile
+from transforms.streams.header import bind_header
+
+_SCHEMAS = Path(__file__).parents[3] / "schemas"
+
+# Field, label of AWS's guidance, XDM path, underscored XDM path.
+_FAMILIES = """
+customer_id            customerID             personID                  personID
+first_name             first_name             person.name.firstName     person_name_firstName
+last_name              last_name              person.name.lastName      person_name_lastName
+address_1              address_1              homeAddress.street1       homeAddress_street1
+address_2              address_2              homeAddress.street2       homeAddress_street2
+city                   city                   homeAddress.city          homeAddress_city
+state                  state                  homeAddress.stateProvince homeAddress_stateProvince
+zip                    zip                    homeAddress.postalCode    homeAddress_postalCode
+country                country                homeAddress.country       homeAddress_country
+email                  email                  personalEmail.address     personalEmail_address
+phone                  phone                  mobilePhone.number        mobilePhone_number
+loyalty_member_status  loyalty_member_status  loyalty.status            loyalty_status
+segmentation_status    segmentation_status    segmentMembership.status  segmentMembership_status
+"""
+_ROWS = [line.split() for line in _FAMILIES.split("\n") if line]
+_FIELDS = [row[0] for row in _ROWS]
+
+
+@pytest.fixture(scope="module")
+def aep() -> Connector:
+    table = parse_table((_SCHEMAS / "tables/customer_profile.toml").read_text(), "customer_profile")
+    return parse_connector((_SCHEMAS / "connectors/aep_profiles.toml").read_text(), "aep_profiles", table)
+
+
+def _refusal(header: tuple[str, ...], connector: Connector) -> BadFile:
+    with pytest.raises(BadFile) as caught:
+        bind_header(header, connector)
+    return caught.value
+
+
+@pytest.mark.parametrize("family", [1, 2, 3], ids=["label", "dotted", "underscored"])
+@pytest.mark.parametrize(
+    "spelling", [str, str.upper, str.lower, "  {} ".format], ids=["as is", "upper", "lower", "blanks"]
+)
+def test_every_family_binds_in_any_order(family: int, spelling: type[str], aep: Connector) -> None:
+    for seed in range(5):
+        rows = random.Random(seed).sample(_ROWS, len(_ROWS))
+        expected = {spelling(row[family]): row[0] for row in rows}
+        binding = bind_header(tuple(expected), aep)
+        assert binding.columns == expected
+        assert (binding.ignored, binding.absent) == ((), ())
+
+
+@PROPERTY
+@given(st.permutations(range(len(_ROWS))), st.lists(st.integers(1, 3), min_size=len(_ROWS), max_size=len(_ROWS)))
+def test_families_may_be_mixed(order: list[int], families: list[int]) -> None:
+    table = parse_table((_SCHEMAS / "tables/customer_profile.toml").read_text(), "customer_profile")
+    connector = parse_connector((_SCHEMAS / "connectors/aep_profiles.toml").read_text(), "aep_profiles", table)
+    expected = {_ROWS[at][families[at]]: _ROWS[at][0] for at in order}
+    assert bind_header(tuple(expected), connector).columns == expected
+
+
+def test_columns_that_no_field_asks_for_are_named(aep: Connector) -> None:
+    binding = bind_header(("tier", "email", "", "loyalty.points", "last_name"), aep)
+    assert binding.columns == {"email": "email", "last_name": "last_name"}
+    assert binding.ignored == ("tier", "", "loyalty.points")
+    assert binding.absent == tuple(field for field in _FIELDS if field not in {"email", "last_name"})
+
+
+def test_columns_are_never_bound_by_position(aep: Connector) -> None:
+    names = tuple(f"_c{position}" for position in range(len(_FIELDS)))
+    assert _refusal(names, aep).reason == "missing_column"
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (("email", "email"), "columns 1, 2 "),
+        (("email", "city", "EMAIL", " Email"), "columns 1, 3, 4 "),
+        (("email", "tier", "Tier"), "columns 2, 3 "),
+        (("email", "STRASSE", "straße"), "columns 2, 3 "),
+        (("email", "personalEmail.address"), "the field email"),
+        (("e_mail", "personalEmail_address"), "the field email"),
+        (("personID", "email", "customer-id"), "the field customer_id"),
+    ],
+)
+def test_columns_that_cannot_be_told_apart_are_refused(header: tuple[str, ...], said: str, aep: Connector) -> None:
+    error = _refusal(header, aep)
+    assert error.reason == "ambiguous_header"
+    assert said in error.detail
+
+
+@pytest.mark.parametrize("header", [("city",), ("personID", "first_name", "mail"), ("",)])
+def test_a_required_column_must_be_there(header: tuple[str, ...], aep: Connector) -> None:
+    error = _refusal(header, aep)
+    assert error.reason == "missing_column"
+    assert "no column for email;" in error.detail
+    assert f"the header has {len(header)} columns" in error.detail
+
+
+@pytest.mark.parametrize("row", [("17", "ann@example.com"), ("Springfield", "springfield", "ann@example.com")])
+def test_values_are_not_told_where_a_file_has_no_header(row: tuple[str, ...], aep: Connector) -> None:
+    said = str(_refusal(row, aep)).casefold()
+    assert not any(value.casefold() in said for value in row if not value.isdigit())

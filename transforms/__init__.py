@@ -1,0 +1,1 @@
+"""Pure transformations: no I/O, no clock, no environment, no session."""

@@ -1,0 +1,39 @@
+"""States and provinces."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from schemas import reference
+from transforms.columns.lookup import folded, folded_text, found
+from transforms.columns.text import words
+
+_KNOWN: Final = ("US", "CA")
+
+
+@cache
+def _codes() -> dict[str, str]:
+    """Return the code of every spelling, the country's letters before it; the codes themselves first."""
+    data = reference.load("states")
+    codes = {country + code: code for country in _KNOWN for code in data[country]}
+    for country in _KNOWN:
+        for code, spellings in data[country].items():
+            codes[country + country + code] = code  # ISO 3166-2, such as US-NY
+            for spelling in spellings:
+                codes[country + folded_text(spelling)] = code
+    return codes
+
+
+def normalize_state(value: Column, country: Column) -> Column:
+    """Return the two-letter postal code in the US and Canada, elsewhere the text in upper case with single blanks.
+
+    ``value`` is a code or a name (English; French too in Canada) with or without punctuation, ``country`` the ISO
+    alpha-2 code. The codes are those of USPS Publication 28, military ones included, and of Canada Post. What is no
+    state or province of those two is null; so are null and blank.
+    """
+    code = found(F.concat(country, folded(value)), _codes())
+    return F.when(country.isin(*_KNOWN), code).otherwise(words(F.upper(value)))

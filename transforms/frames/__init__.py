@@ -1,0 +1,1 @@
+"""DataFrame in, DataFrame out: the steps of the transform job."""

@@ -1,0 +1,1 @@
+"""Bytes in, bytes or Arrow batches out, a bounded chunk at a time."""

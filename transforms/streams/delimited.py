@@ -1,0 +1,173 @@
+"""Delimited text to Arrow batches of strings, with the number of every row."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from schemas.connector import Format
+from transforms.streams.bad_file import BadFile
+from transforms.streams.chunks import ChunkReader, peek
+from transforms.streams.quoting import double_quotes
+
+#: Bytes parsed at once. A row must fit into one block, so a quote that is never closed cannot eat the whole file.
+BLOCK_SIZE: Final = 4 << 20
+_HEADER_SIZE: Final = 1 << 20
+_STAND_IN_QUOTE: Final = b"\x01"
+_END: Final = "\x1a"
+
+
+@dataclass(frozen=True)
+class RaggedRow:
+    """A row whose number of values is not the header's."""
+
+    number: int
+    expected: int
+    actual: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a file: ``rows`` as strings, their ``numbers``, and the ragged rows met.
+
+    The header is row 1, and empty lines do not count. A ragged row may come a batch or more before its neighbours.
+    """
+
+    rows: pa.RecordBatch
+    numbers: pa.Int64Array
+    ragged: tuple[RaggedRow, ...]
+
+
+class DelimitedText:
+    """A delimited file whose header has been read.
+
+    ``header`` holds the names as they are written. Raises BadFile where there is no header.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], layout: Format) -> None:
+        """Read the header of the UTF-8 text ``chunks``, written as ``layout`` says."""
+        quote = layout.quote.encode() or _STAND_IN_QUOTE
+        if not layout.quote:
+            chunks = _stand_in_quotes(chunks)
+        if layout.escape != layout.quote:
+            chunks = double_quotes(chunks, layout.delimiter.encode(), quote, layout.escape.encode())
+        head, self._chunks = peek(chunks, _HEADER_SIZE)
+        self._parsing: dict[str, Any] = {
+            "delimiter": layout.delimiter,
+            "quote_char": quote.decode(),
+            "double_quote": bool(layout.escape),
+            "escape_char": False,
+            "newlines_in_values": True,
+        }
+        self.header = self._read_header(head)
+
+    def _read_header(self, head: bytes) -> tuple[str, ...]:
+        if not head.strip():
+            raise BadFile("empty_file", "the clear text has no characters but blanks")
+        options = csv.ParseOptions(**self._parsing, invalid_row_handler=lambda _: "skip")
+        reading = csv.ReadOptions(use_threads=False, block_size=2 * _HEADER_SIZE)
+        try:
+            file = io.BytesIO(head + b"\n")  # a header that nothing follows would not be taken for one
+            return tuple(csv.open_csv(file, read_options=reading, parse_options=options).schema.names)
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            raise BadFile("not_delimited_text", "no header row can be read") from None
+
+    def batches(self, columns: Mapping[str, str]) -> Iterator[Batch]:
+        """Yield the rows.
+
+        ``columns`` maps names of the header to names of the batch's columns, which come in its order. Raises BadFile
+        where the text cannot be parsed, at the end where a quote was never closed; the text of a row is never part of
+        the message.
+        """
+        ragged: list[RaggedRow] = []
+        # One row too long behind the last one: where it is not met, an open quote has swallowed it and rows before it.
+        last = _END + self._parsing["delimiter"] * len(self.header)
+        complete = False
+
+        def note(row: csv.InvalidRow) -> str:
+            nonlocal complete
+            if row.text == last:
+                complete = True
+            else:
+                ragged.append(RaggedRow(row.number, row.expected_columns, row.actual_columns))
+            return "skip"
+
+        numbers = _RowNumbers()
+        included = list(columns) or [self.header[0]]  # none at all would mean every one
+        chunks = itertools.chain(self._chunks, (f"\n{last}\n".encode(),))
+        try:
+            reader = csv.open_csv(
+                pa.PythonFile(io.BufferedReader(ChunkReader(chunks), BLOCK_SIZE), mode="r"),
+                # With threads the parser does not know row numbers.
+                read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_SIZE),
+                parse_options=csv.ParseOptions(**self._parsing, invalid_row_handler=note),
+                convert_options=csv.ConvertOptions(
+                    column_types=dict.fromkeys(included, pa.string()),
+                    include_columns=included,
+                    strings_can_be_null=False,
+                    check_utf8=False,  # the decoder before has made sure of it
+                ),
+            )
+            while True:
+                try:
+                    rows = reader.read_next_batch()
+                except StopIteration:
+                    break
+                met = tuple(ragged)
+                ragged.clear()
+                if rows.num_rows or met:
+                    named = rows.select(list(columns)).rename_columns(list(columns.values()))
+                    yield Batch(named, numbers.take(rows.num_rows, met), met)
+        except pa.ArrowInvalid as error:
+            raise _unparsable(error) from None
+        if not complete:
+            raise BadFile("not_delimited_text", "a quote is never closed")
+        if ragged:
+            empty = pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(columns), list(columns.values()))
+            yield Batch(empty, pa.array([], pa.int64()), tuple(ragged))
+
+
+class _RowNumbers:
+    """Numbers the rows that are left when ragged ones are taken out."""
+
+    def __init__(self) -> None:
+        self._next = 2  # the header is row 1
+        self._skipped = np.empty(0, dtype=np.int64)
+
+    def take(self, count: int, ragged: tuple[RaggedRow, ...]) -> pa.Int64Array:
+        if ragged:
+            more = np.fromiter((row.number for row in ragged), dtype=np.int64, count=len(ragged))
+            self._skipped = np.concatenate([self._skipped, more])
+        candidates = np.arange(self._next, self._next + count + len(self._skipped), dtype=np.int64)
+        keep = np.ones(len(candidates), dtype=np.bool_)
+        keep[self._skipped[self._skipped < self._next + len(candidates)] - self._next] = False
+        taken = candidates[keep][:count]
+        if count:
+            self._next = int(taken[-1]) + 1
+        ahead = self._skipped[np.searchsorted(self._skipped, self._next) :]
+        gaps = np.flatnonzero(ahead != self._next + np.arange(len(ahead)))
+        adjacent = int(gaps[0]) if len(gaps) else len(ahead)  # skipped right behind the last row: settled as well
+        self._next += adjacent
+        self._skipped = ahead[adjacent:]
+        return pa.array(taken)
+
+
+def _stand_in_quotes(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Replace U+0000, with which Spark's writer quotes when quotes are switched off, by a quote the parser can take."""
+    for chunk in chunks:
+        if _STAND_IN_QUOTE in chunk:
+            raise BadFile("not_delimited_text", "the text holds the control character U+0001")
+        yield chunk.replace(b"\x00", _STAND_IN_QUOTE)
+
+
+def _unparsable(error: pa.ArrowInvalid) -> BadFile:
+    if "straddling" in str(error):
+        return BadFile("not_delimited_text", f"a row is longer than {BLOCK_SIZE >> 20} MiB, or a quote is never closed")
+    return BadFile("not_delimited_text", "the rows cannot be split into values")
