@@ -42,7 +42,7 @@ from schemas.table import Table
 from transforms.columns.hashing import KEY_COLUMNS, key_row
 from transforms.frames.conform import conform
 from transforms.frames.dropping import DUPLICATE, REASON, drop_rows, find_dropped_rows
-from transforms.frames.mapping import with_country, with_table_columns
+from transforms.frames.mapping import cleansed, with_table_columns
 from transforms.frames.pseudonymise import pseudonymise
 
 #: Version of the normalisation rules; it changes when any hash could change.
@@ -90,7 +90,7 @@ def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
     spark = open_session("cleanroom-etl transform")
     began = time.monotonic()
     with progress(spark, "transform"):
-        source = with_country(_read_raw(spark, workspace, good), workspace.connector, workspace.table)
+        source = cleansed(_read_raw(spark, workspace, good), workspace.connector, workspace.table)
         dropped = find_dropped_rows(source, workspace.connector, workspace.table).persist()
         accounting = _account(good, dropped)
         check_rejects(accounting, workspace.connector)

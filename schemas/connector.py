@@ -38,8 +38,8 @@ class Delivery:
 class Format:
     """How a delimited file is written.
 
-    ``escape`` equals ``quote`` where a quote is doubled. ``quote`` is empty where quotes are switched off: Spark's writer
-    then puts U+0000 around a value that needs it, and still escapes inside, so ``escape`` may be given there too.
+    ``escape`` equals ``quote`` where a quote is doubled. ``quote`` is empty where quotes are switched off: Spark's
+    writer then puts U+0000 around a value that needs it, and still escapes inside, so ``escape`` may be given too.
     """
 
     delimiter: str
@@ -107,7 +107,7 @@ class Connector:
 
 
 def normalize_header(name: str) -> str:
-    """Return a header cell without case and punctuation: ``person.name.firstName`` and ``person_name_firstname`` agree."""
+    """Return a header cell without case and punctuation: ``homeAddress.city`` and ``homeaddress_city`` agree."""
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
@@ -186,8 +186,8 @@ def _format(section: Section) -> Format:
         null_values=section.texts("null_values"),
     )
     for key, value in (("quote", result.quote), ("escape", result.escape)):
-        if len(value) > 1 or not value.isascii():
-            section.problem(key, "must be one ASCII character or empty")
+        if len(value) > 1 or not value.isascii() or value in ("\r", "\n"):
+            section.problem(key, "must be one ASCII character, no line break, or empty")
     if result.quote and not result.escape:
         section.problem("escape", "must not be empty: name the escape character, or leave it out for doubled quotes")
     if result.delimiter in (result.quote, result.escape):
@@ -272,6 +272,9 @@ def _check_connector(connector: Connector, table: Table, problems: Problems) -> 
     owners: dict[str, str] = {}
     for column in connector.columns:
         for alias in dict.fromkeys(map(normalize_header, (column.field, *column.aliases))):
+            if not alias:
+                problems.add(f"columns.{column.field}.aliases", "an alias needs a letter or a digit")
+                continue
             if alias in owners and owners[alias] != column.field:
                 problems.add(f"columns.{column.field}.aliases", f"{alias!r} also names {owners[alias]}")
             owners[alias] = column.field

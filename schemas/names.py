@@ -11,9 +11,9 @@ from typing import Final
 
 _PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,126}")
 
-_FORBIDDEN_PREFIXES: Final = tuple("padb_ pg_ stcs_ stl_ stll_ stv_ svcs_ svl_ svv_ sys_ systable_".split())
+_FORBIDDEN_PREFIXES: Final = tuple("padb_ pg_ stcs_ stl_ stll_ stv_ svcs_ svl_ svv_ sys_ systable_".split())  # noqa: SIM905  a word list
 
-_SYSTEM_COLUMNS: Final = frozenset("oid tableoid xmin cmin xmax cmax ctid".split())
+_SYSTEM_COLUMNS: Final = frozenset("oid tableoid xmin cmin xmax cmax ctid".split())  # noqa: SIM905  a word list
 
 _RESERVED_WORDS: Final = frozenset(
     """
@@ -28,7 +28,7 @@ _RESERVED_WORDS: Final = frozenset(
     references rejectlog resort respect restore right select session_user similar snapshot some sysdate system table
     tag tdes text255 text32k then timestamp to top trailing true truncatecolumns union unique unnest unpivot user
     using verbose wallet when where with without
-    """.split()
+    """.split()  # noqa: SIM905  a word list
 )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+_MOST_LISTED: Final = 12  # of valid names, where none is close
 
 
 class SchemaError(ValueError):
@@ -22,7 +24,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]}?"
-    return f"; valid: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+    return f"; valid: {', '.join(names)}" if 0 < len(names) <= _MOST_LISTED else ""
 
 
 class Problems:
@@ -88,10 +90,8 @@ class Section:
 
     def optional_text(self, name: str, choices: Iterable[str] | None = None) -> str | None:
         """Return a string, or None where the key is absent."""
-        return self.text(name, choices=choices) if name in self._values else self._absent(name)
-
-    def _absent(self, name: str) -> None:
         self._known.add(name)
+        return self.text(name, choices=choices) if name in self._values else None
 
     def texts(self, name: str, default: tuple[str, ...] = (), choices: Iterable[str] | None = None) -> tuple[str, ...]:
         """Return a list of strings as a tuple."""

@@ -25,9 +25,14 @@ _SIMPLE_TYPES: Final[dict[str, T.DataType]] = {
     "date": T.DateType(),
     "timestamp": T.TimestampType(),
 }
-_DECIMAL: Final = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
+_DECIMAL: Final = re.compile(r"decimal\(([1-9]\d?),(\d|[1-9]\d)\)")
+_DECIMAL_DIGITS: Final = 38
 _COMMENT_LIMIT: Final = 255  # Glue Data Catalog API: Column.Comment
 _ALLOW_LIST_LIMIT: Final = 100  # AWS Clean Rooms quota: columns of a configured table
+
+#: What the jobs themselves call columns of their frames: where a row comes from, and why it was refused.
+RESERVED_FIELDS: Final = ("row_id", "source_file", "source_row", "reason")
+
 _TEXT_ONLY: Final = frozenset(vocabulary.NORMALIZERS) - {"text"}
 
 
@@ -125,7 +130,7 @@ def spark_type(name: str) -> T.DataType:
     if name in _SIMPLE_TYPES:
         return _SIMPLE_TYPES[name]
     match = _DECIMAL.fullmatch(name)
-    if match and 1 <= int(match[1]) <= 38 and int(match[2]) <= int(match[1]):
+    if match and int(match[1]) <= _DECIMAL_DIGITS and int(match[2]) <= int(match[1]):
         return T.DecimalType(int(match[1]), int(match[2]))
     raise ValueError(name)
 
@@ -188,13 +193,16 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
     normalize = section.text("normalize", "text", vocabulary.NORMALIZERS)
     default = section.optional_text("default")
     field = section.text("field", name)
+    _check_field(field, name, section)
     hashed = publish == "hash"
     if hashed and type_name != "string":
         section.problem("type", f"a hashed column is a string, not {type_name}")
     if normalize in _TEXT_ONLY and type_name != "string":
         section.problem("normalize", f"{normalize} makes text, but the type is {type_name}")
-    if hashed and default is not None:
+    if default is not None and hashed:
         section.problem("default", "a hashed column keeps its nulls: a default would make strangers match")
+    elif default is not None and type_name != "string":
+        section.problem("default", f"only a string column can have one, and this one is {type_name}")
     section.close()
     return Column(
         name,
@@ -206,6 +214,14 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
         HashOutput(algorithm, encoding) if hashed else None,
         default,
     )
+
+
+def _check_field(field: str, column: str, section: Section) -> None:
+    key = "field" if field != column else ""
+    if field in RESERVED_FIELDS:
+        section.problem(key, f"no field can be called {field}: the jobs have a column of that name themselves")
+    elif field != column and (wrong := name_problem(field)) is not None:
+        section.problem(key, f"{field!r} {wrong}")
 
 
 def _check_table(table: Table, problems: Problems) -> None:
@@ -225,7 +241,7 @@ def _check_table(table: Table, problems: Problems) -> None:
             problems.add("partitions", f"{partition} is published as a hash and would make one folder a person")
         if column.type != "string":
             problems.add("partitions", f"{partition} must be a string column")
-        if column.default is None:
+        if not column.default:
             problems.add(f"columns.{partition}.default", "missing: a partition column needs a value to stand for null")
     if table.columns and len(table.partitions) == len(table.columns):
         problems.add("partitions", "at least one column must be stored in the files")

@@ -3,9 +3,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+
+from jobs.runtime.session import open_session
+
+_SUBMIT = (
+    "--master local[2] --driver-memory 1g --conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1 "
+    "--conf spark.sql.shuffle.partitions=2 pyspark-shell"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -15,17 +23,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    """One small session for the whole suite, with the settings that the jobs rely on."""
+    """One small session for the whole suite: that of the jobs, with few partitions."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.ansi.enabled", "true")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.ui.enabled", "false")
-        .getOrCreate()
-    )
+    os.environ["PYSPARK_SUBMIT_ARGS"] = _SUBMIT
+    session = open_session("tests")
     yield session
     session.stop()
+
+
+@pytest.fixture
+def project() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).resolve().parents[1]

@@ -61,6 +61,6 @@ def check_rejects(accounting: Accounting, connector: Connector) -> None:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in accounting.reasons.items())
         raise TooManyRejectsError(
             f"{accounting.rejected:,} of {accounting.read:,} rows are rejected ({reasons}), more than the "
-            f"{connector.rejects.max_share:.0%} that connector {connector.name} allows (rejects.max_share); nothing was "
-            "published. Look at the delivery, or at the connector's format and rules"
+            f"{connector.rejects.max_share:.0%} that connector {connector.name} allows (rejects.max_share); "
+            "nothing was published. Look at the delivery, or at the connector's format and rules"
         )

@@ -30,13 +30,13 @@ GLUE_ARGUMENTS: Final = frozenset(
     python_modules_installer_option python_virtual_env python_virtual_env_storage_prefix python_virtual_env_version
     scriptLocation spark_event_logs_path user_jars_first use_postgres_driver write_shuffle_files_to_s3
     write_shuffle_spills_to_s3
-    """.split()
+    """.split()  # noqa: SIM905  a word list
 )
 
 _Args = TypeVar("_Args")
 
 
-def option(text: str, *, choices: tuple[str, ...] = (), default: Any = dataclasses.MISSING) -> Any:  # noqa: D417
+def option(text: str, *, choices: tuple[str, ...] = (), default: Any = dataclasses.MISSING) -> Any:
     """Declare a field of an arguments class.
 
     Args:
@@ -56,7 +56,7 @@ def parse_args(kind: type[_Args], argv: Sequence[str]) -> _Args:
     hints = typing.get_type_hints(kind)
     problems: list[str] = []
     values: dict[str, Any] = {}
-    for name, text in _pairs(argv, {name for name in fields if hints[name] is bool}, problems):
+    for name, text in dict(_pairs(argv, {name for name in fields if hints[name] is bool}, problems)).items():
         if name not in fields:
             if name not in GLUE_ARGUMENTS:
                 known = [_flag(field) for field in fields]

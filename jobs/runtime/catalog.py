@@ -274,7 +274,8 @@ class GlueCatalog:
             present = self.get(table.name)
         elif present.parameters.get("switching_to") not in (None, "", run_id):
             raise CatalogConflictError(
-                f"run {present.parameters['switching_to']} is in the middle of publishing {table.name}; run it again first"
+                f"run {present.parameters['switching_to']} is in the middle of publishing {table.name}; "
+                "run it again first"
             )
         elif present.parameters.get("switching_to") != run_id:
             if present.version != expected_version:

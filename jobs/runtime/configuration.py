@@ -1,4 +1,4 @@
-"""Connector and table files: packaged ones by name, the user's own by URI. Everything is checked before Spark starts."""
+"""Connector and table files: packaged ones by name, the user's own by URI; all checked before Spark starts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _read(name: str, folder: str) -> tuple[str, str]:
     if name not in packaged or not packaged[name].name.endswith(".toml"):
         names = [key for key, entry in packaged.items() if entry.name.endswith(".toml")]
         raise ArgumentError(
-            f"there is no packaged file schemas/{folder}/{name}.toml{nearest(name, names)} "
-            "Your own file is given by its URI: file:///…/name.toml"
+            f"there is no packaged file schemas/{folder}/{name}.toml "
+            f"(your own file is given by its URI: file:///…/name.toml){nearest(name, names)}"
         )
     return packaged[name].read_text(encoding="utf-8"), f"schemas/{folder}/{name}.toml"

@@ -1,4 +1,4 @@
-"""One delivered file to Parquet parts: find out what it is, decrypt, inflate, decode, parse, write. Runs in a Spark task.
+"""One delivered file to Parquet parts, in a Spark task: find out what it is, decrypt, inflate, decode, parse, write.
 
 Memory is bounded by a few chunks, one block of the parser and one row group, whatever the size of the file.
 """
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import IO, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
@@ -29,11 +30,11 @@ from jobs.runtime.errors import (
 from jobs.runtime.keys import key_unwrapper, read_secret
 from jobs.runtime.manifest import Entry
 from jobs.runtime.openpgp import PgpKey, decrypt_openpgp
-from jobs.runtime.storage import Storage, open_storage
+from jobs.runtime.storage import ObjectInfo, Storage, open_storage
 from schemas.connector import Connector
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import OpenChunks, peek
-from transforms.streams.delimited import Batch, DelimitedText, RaggedRow
+from transforms.streams.delimited import Batch, DelimitedText, RaggedRow, trimmed
 from transforms.streams.fernet_envelope import decrypt_envelope
 from transforms.streams.gzip_stream import gunzip
 from transforms.streams.header import bind_header
@@ -153,12 +154,12 @@ def decode_file(plan: DecodePlan, entry: Entry) -> FileOutcome:
     with _Parts(storage, plan, entry) as parts:
         try:
             codec, absent, ignored, size = _decode(storage, plan, entry, parts)
-        except ObjectChangedError:
-            return _bad(entry, BadFile("changed_while_read", "the object is not the one in the manifest any more"))
         except BadFile as problem:
             return _bad(entry, problem)
-        except (StorageError, KeyUnavailableError) as error:
+        except KeyUnavailableError as error:
             return _bad(entry, BadFile("unreadable_object", str(error)))
+        except StorageError:  # of what is written: no fault of the file, and Spark may try again
+            raise
         except Exception as error:  # noqa: BLE001  its message may hold data; Spark may try the task again
             raise PipelineError(f"{entry.name}: {describe(error)}") from None
         parts.keep()
@@ -186,7 +187,7 @@ def _decode(
     storage: Storage, plan: DecodePlan, entry: Entry, parts: _Parts
 ) -> tuple[str, tuple[str, ...], tuple[str, ...], int]:
     source = entry.object_at(plan.landing + entry.name)
-    open_chunks = functools.partial(storage.chunks, source)
+    open_chunks = functools.partial(_chunks, storage, source)
     counted = _Counter()
     codec, clear = _clear_chunks(open_chunks, plan)
     text = DelimitedText(to_utf8(counted.count(clear)), plan.connector.format)
@@ -194,6 +195,16 @@ def _decode(
     for batch in text.batches(binding.columns):
         parts.write(batch)
     return codec, binding.absent, binding.ignored, counted.size
+
+
+def _chunks(storage: Storage, source: ObjectInfo, offset: int) -> Iterator[bytes]:
+    """Yield the object's bytes; what keeps it from being read is the file's fault, unlike trouble with our output."""
+    try:
+        yield from storage.chunks(source, offset)
+    except ObjectChangedError:
+        raise BadFile("changed_while_read", "the object is not the one in the manifest any more") from None
+    except StorageError as error:
+        raise BadFile("unreadable_object", str(error)) from None
 
 
 class _Counter:
@@ -296,6 +307,9 @@ class _Parts(contextlib.AbstractContextManager["_Parts"]):
         if self._kept:
             return
         with contextlib.suppress(Exception):
+            if self._writer is not None:
+                self._writer.close()  # else it would try when it is collected, on an output that is closed
+        with contextlib.suppress(Exception):
             # An error ends an output without making it visible.
             self._outputs.__exit__(PipelineError, PipelineError("not kept"), None)
         for key in [*(part.key for part in self.done), *self._rejects]:
@@ -303,16 +317,17 @@ class _Parts(contextlib.AbstractContextManager["_Parts"]):
 
     def _with_lineage(self, batch: Batch) -> pa.RecordBatch:
         count = batch.rows.num_rows
-        row_ids = pa.compute.add(batch.numbers, pa.scalar(self._entry.ordinal << ROW_BITS, pa.int64()))
+        row_ids = pc.add(batch.numbers, pa.scalar(self._entry.ordinal << ROW_BITS, pa.int64()))
         names = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([self._entry.name]))
         present = set(batch.rows.schema.names)
         values = []
         for name in self._fields:
-            column = batch.rows.column(name) if name in present else pa.nulls(count, pa.string())
+            if name not in present:
+                values.append(pa.nulls(count, pa.string()))
+                continue
+            column = trimmed(batch.rows.column(name))
             values.append(column)
-            if name in present:
-                lengths = pa.compute.binary_length(column)
-                self.filled[name] += pa.compute.sum(pa.compute.greater(lengths, 0)).as_py() or 0
+            self.filled[name] += pc.sum(pc.greater(pc.binary_length(column), 0)).as_py() or 0
         return pa.RecordBatch.from_arrays([row_ids, names, batch.numbers, *values], schema=self._schema)
 
     def _write_row_group(self) -> None:

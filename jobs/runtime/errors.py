@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from schemas.problems import SchemaError
 
@@ -94,13 +96,15 @@ def exit_code_of(job: Callable[[], None]) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """Return what may be shown of any exception: its class and, for Spark's, the error condition."""
-    condition = ""
-    for name in ("getCondition", "getErrorClass"):
-        getter = getattr(error, name, None)
-        if callable(getter):
-            condition = str(getter() or "")
-            break
-    code = getattr(error, "response", {}).get("Error", {}).get("Code", "") if hasattr(error, "response") else ""
-    detail = condition or code
+    """Return what may be shown of any exception: its class, and the code that Spark, AWS or the system gave it."""
+    detail = ""
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore's
+        detail = str(response.get("Error", {}).get("Code", ""))
+    elif isinstance(error, OSError):
+        detail = errno.errorcode.get(error.errno or 0, "")
+    else:
+        with contextlib.suppress(Exception):  # Spark's asks a JVM that may be gone
+            getter = getattr(error, "getCondition", None) or getattr(error, "getErrorClass", None)
+            detail = str(getter() or "") if callable(getter) else ""
     return f"{type(error).__name__}{f' ({detail})' if detail else ''}; its message may hold data and is not shown"

@@ -7,8 +7,9 @@ a KMS key, which is used and never read. What is behind a reference stays in the
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,7 +28,7 @@ _WRONG_KEY_CODES: Final = ("InvalidCiphertextException", "IncorrectKeyException"
 
 
 def read_secret(reference: str) -> bytes:
-    """Return the bytes behind ``file:`` or ``secretsmanager:``, without one line break at the end.
+    """Return the bytes behind ``file:`` or ``secretsmanager:``; of a text without the line break at its end.
 
     Raises KeyUnavailableError that names the reference, never the content.
     """
@@ -42,20 +43,30 @@ def read_secret(reference: str) -> bytes:
         data = _read_secrets_manager(rest)
     else:
         raise KeyUnavailableError(f"{reference!r} names no secret: give file:/path or secretsmanager:name")
-    data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if _is_text(data):
+        data = data.removesuffix(b"\n").removesuffix(b"\r")
     if not data:
         raise KeyUnavailableError(f"{reference} is empty")
     return data
+
+
+def _is_text(data: bytes) -> bool:
+    """Tell a text from a binary key, whose last byte may be a line break's."""
+    try:
+        return data.decode().replace("\r", "").replace("\n", "").isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _read_secrets_manager(name: str) -> bytes:
     import boto3  # noqa: PLC0415  local runs need no AWS
 
     try:
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
+        answer: Mapping[str, Any] = boto3.client("secretsmanager").get_secret_value(SecretId=name)
     except (ClientError, BotoCoreError) as error:
         raise KeyUnavailableError(f"secretsmanager:{name} cannot be read: {describe(error)}") from None
-    return answer["SecretBinary"] if "SecretBinary" in answer else answer["SecretString"].encode()
+    data: bytes = answer["SecretBinary"] if "SecretBinary" in answer else answer["SecretString"].encode()
+    return data
 
 
 def read_hash_key(reference: str) -> bytes:

@@ -6,7 +6,7 @@ attempt. A step writes its entry last, so an entry means that all of the step is
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import secrets
 from typing import Any, Final
@@ -21,7 +21,7 @@ _ABANDONED: Final = "abandoned"
 
 def new_run_id(now: float) -> str:
     """Return an id that sorts by time: ``20261121T120000Z-1a2b3c``."""
-    moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    moment = dt.datetime.fromtimestamp(now, dt.UTC)
     return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 

@@ -38,10 +38,20 @@ class Lock:
                 document = _document(self._holder, self._storage.now())
                 self._etag = self._storage.replace(self._key, document, self._etag)
             except ObjectChangedError:
-                self._lost = True
-                raise LockedError(
-                    "this run lost its lock to another one and stops before it changes anything"
-                ) from None
+                self._etag = self._own_etag()
+                if not self._etag:
+                    self._lost = True
+                    raise LockedError(
+                        "this run lost its lock to another one and stops before it changes anything"
+                    ) from None
+
+    def _own_etag(self) -> str:
+        """Return the lock's etag where it is still ours: a put that was answered too late was repeated, and refused."""
+        present = self._storage.find(self._key)
+        if present is None:
+            return ""
+        other = json.loads(self._storage.read(self._key))
+        return present.etag if other.get("token") == self._holder["token"] else ""
 
     def _renew_until_stopped(self) -> None:
         while not self._stop.wait(_RENEW_SECONDS):
@@ -93,6 +103,8 @@ def _acquire(storage: Storage, key: str, holder: dict[str, Any], connector: str)
         if present is None:
             raise LockedError(f"the lock of {connector} changed hands just now; try again") from None
         other = json.loads(storage.read(key))
+        if other["token"] == holder["token"]:
+            return present.etag  # our own put, answered too late and repeated
         if other["expires"] > storage.now() and not _is_dead(other):
             left = other["expires"] - storage.now()
             raise LockedError(
@@ -113,7 +125,7 @@ def _is_dead(other: dict[str, Any]) -> bool:
     """Whether the holder was a process of this machine that does not run any more."""
     if other["host"] != platform.node() or not Path("/proc/self/stat").exists():
         return False
-    return _process_start(other["process"]) != other["process_started"]
+    return bool(_process_start(other["process"]) != other["process_started"])
 
 
 def _process_start(process: int) -> str:

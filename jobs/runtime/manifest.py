@@ -76,7 +76,7 @@ def select_snapshots(names: Iterable[ObjectInfo], pattern: str | None) -> tuple[
             kept.append(item)
             continue
         others = (text or "" for group, text in sorted(match.groupdict().items()) if group != "snapshot")
-        audiences.setdefault((folder, *others), {}).setdefault(match["snapshot"], []).append(item)
+        audiences.setdefault((folder, *others), {}).setdefault(match["snapshot"] or "", []).append(item)
     superseded: list[ObjectInfo] = []
     for snapshots in audiences.values():
         newest = _newest(snapshots)
@@ -97,6 +97,6 @@ def in_delivery_order(items: Sequence[ObjectInfo]) -> list[ObjectInfo]:
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    stem = name.partition(".")[0]
+    stem = re.sub(r"(\.[A-Za-z]+)+$", "", name)  # x before x_2, whatever their endings
     pieces = [(1, int(piece), "") if piece.isdecimal() else (0, 0, piece) for piece in re.split(r"(\d+)", stem)]
     return [*pieces, (0, 0, name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,12 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from jobs.runtime.errors import ArgumentError, describe
 from jobs.runtime.progress import tell
 
+_TOPIC: Final = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
 _SUBJECT_LIMIT: Final = 100  # Amazon SNS API reference, Publish
 
 
 def check_topic(topic: str | None) -> None:
     """Raise ArgumentError where ``topic`` is no ARN of an SNS topic."""
-    if topic is not None and (not topic.startswith("arn:") or ":sns:" not in topic):
+    if topic is not None and not _TOPIC.fullmatch(topic):
         raise ArgumentError(f"--topic: {topic!r} is no ARN of an SNS topic (arn:aws:sns:region:account:name)")
 
 

@@ -102,6 +102,9 @@ def _decrypt_into(scratch: _Scratch, open_chunks: OpenChunks, key: PgpKey) -> No
         process.kill()
         process.wait()
         feeder.join()
+        with contextlib.suppress(BrokenPipeError):  # nobody reads on where it ended early
+            if process.stdin is not None:
+                process.stdin.close()
         if process.stdout is not None:
             process.stdout.close()
     if feeder.error is not None:

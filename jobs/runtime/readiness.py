@@ -1,4 +1,4 @@
-"""Waiting until a delivery is whole. Three rules behind one interface; a connector names the one that its source keeps."""
+"""Waiting until a delivery is whole: three rules behind one interface, of which a connector names its source's."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _folder(key: str) -> str:
 def _find(items: Sequence[ObjectInfo], key: str) -> ObjectInfo | None:
     exact = [item for item in items if item.key == key]
     longer = [item for item in items if item.key.startswith(key + ".")]
-    return (exact or longer or [None])[0]
+    return next(iter(exact + longer), None)
 
 
 def _named_objects(text: bytes, key: str, problems: list[str]) -> list[tuple[str, int | None]]:

@@ -97,7 +97,7 @@ def _step(seconds: float, size: int = 0, rows: int = 0) -> dict[str, float]:
 
 def _query(workspace: Workspace, location: str) -> str:
     if location.startswith("s3://"):
-        return f'SELECT count(*) FROM "{workspace.table.name}"'
+        return f'SELECT count(*) FROM "{workspace.table.name}"'  # noqa: S608  shown to the reader, never run
     return f'spark.read.parquet("{location}").show()'
 
 
@@ -154,18 +154,20 @@ def summary_of(report: dict[str, Any]) -> str:
         lines.append(f"  … and {len(report['files']) - _FILES_SHOWN} more, all in report.json")
     lines += [f"  quarantined: {each['name']}: {each['reason']}" for each in report["quarantined"]]
     lines += [f"  superseded by a newer export, archived unread: {name}" for name in report["superseded"]]
-    lines += ["", f"  {'column':<24} {'published as':<18} {'delivered':>10} {'published':>10}"]
+    partitions = f"{report['partitions']} partitions"
+    width = max(24, *map(len, report["columns"]))
+    lines += ["", f"  {'column':<{width}} {'published as':<20} {'delivered':>10} {'published':>10}"]
     for name, column in report["columns"].items():
-        lines.append(
-            f"  {name:<24} {column['published_as']:<18} {_share(column['delivered']):>10} {_share(column['published']):>10}"
-        )
+        shares = f"{_share(column['delivered']):>10} {_share(column['published']):>10}"
+        lines.append(f"  {name:<{width}} {column['published_as']:<20} {shares}")
     lines += ["", f"  {'step':<12} {'seconds':>9} {'MB/s':>9} {'rows/s':>11}"]
     for name, step in report["steps"].items():
-        speed = f"{step.get('mb_per_second', ''):>9} {format(step['rows_per_second'], ',') if 'rows_per_second' in step else '':>11}"
+        rows_per_second = format(step["rows_per_second"], ",") if "rows_per_second" in step else ""
+        speed = f"{step.get('mb_per_second', ''):>9} {rows_per_second:>11}"
         lines.append(f"  {name:<12} {step['seconds']:>9.2f} {speed}".rstrip())
     lines += [
         "",
-        f"  {report['bytes'] / 1e6:,.1f} MB in {report['objects']} objects, {report['partitions']} partitions: {report['location']}",
+        f"  {report['bytes'] / 1e6:,.1f} MB in {report['objects']} objects, {partitions}: {report['location']}",
         f"  table in {report['catalog']}",
         f"  query   {report['query']}",
         f"  rejects {report['rejects']}",
@@ -179,7 +181,7 @@ def _reasons(reasons: dict[str, int]) -> str:
 
 
 def _share(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _short(text: str, width: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,9 @@ _SETTINGS: Final = {
     "spark.ui.showConsoleProgress": "false",
 }
 
+#: PySpark 4 prints every failed query with its message, which may hold the value that failed.
+_TALKATIVE_LOGGERS: Final = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
+
 # What --conf may still change.
 _DEFAULTS: Final = {
     "spark.ui.enabled": "false",  # it listens on every interface, without a password
@@ -50,6 +54,8 @@ def open_session(name: str) -> SparkSession:
     packages = Path(__file__).resolve().parents[2]
     if packages.is_dir():
         builder = builder.config("spark.executorEnv.PYTHONPATH", str(packages))
+    for logger in _TALKATIVE_LOGGERS:
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session

@@ -11,6 +11,7 @@ import email.utils
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,9 +34,10 @@ _READ_ATTEMPTS: Final = 5
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What identifies one state of an object: ``version`` (empty where the store has none), ``etag``, ``size`` in bytes.
+    """What identifies one state of an object.
 
-    ``modified`` is in seconds since 1970 by the store's own clock.
+    ``version`` is empty where the store has none, ``size`` is in bytes, ``modified`` in seconds since 1970 by the
+    store's own clock.
     """
 
     key: str
@@ -98,7 +100,7 @@ def open_storage(root: str) -> Storage:
     scheme, _, rest = root.partition("://")
     if scheme == "file" and rest.startswith("/"):
         return LocalStorage(Path(rest))
-    if scheme == "s3" and rest.strip("/"):
+    if scheme == "s3" and rest and not rest.startswith("/"):
         import boto3  # noqa: PLC0415  local runs need no AWS
         from botocore.config import Config  # noqa: PLC0415
 
@@ -111,7 +113,7 @@ def open_storage(root: str) -> Storage:
 def read_uri(uri: str) -> bytes:
     """Return a small object by its full URI (``file:///…`` or ``s3://…``)."""
     folder, _, name = uri.rpartition("/")
-    return open_storage(folder if folder.count("/") > 1 else f"{folder}/").read(name)
+    return open_storage(f"{folder}/").read(name)
 
 
 class LocalStorage:
@@ -160,6 +162,8 @@ class LocalStorage:
         try:
             state = self._path(key).stat()
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(state.st_mode):
             return None
         return ObjectInfo(key, state.st_size, "", _local_etag(state), state.st_mtime)
 
@@ -256,7 +260,12 @@ class LocalStorage:
         """Delete a folder, or the files whose names start with ``prefix``."""
         count = sum(1 for _ in self.list(prefix))
         if prefix.endswith("/"):
-            shutil.rmtree(self._path(prefix), ignore_errors=True)
+            try:
+                shutil.rmtree(self._path(prefix))
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise StorageError(f"{self.uri(prefix)} cannot be deleted: {error.strerror}") from None
         else:
             for item in list(self.list(prefix)):
                 self.delete(item)
@@ -350,7 +359,10 @@ class S3Storage:
 
     def read(self, key: str) -> bytes:
         """Return the object's bytes."""
-        data: bytes = self._call("get_object", Key=self._prefix + key)["Body"].read()
+        try:
+            data: bytes = self._call("get_object", Key=self._prefix + key)["Body"].read()
+        except BotoCoreError as error:
+            raise StorageError(f"{self.uri(key)} cannot be read: {describe(error)}") from None
         return data
 
     def create(self, key: str, data: bytes) -> str:
@@ -362,9 +374,9 @@ class S3Storage:
         """Put with If-Match."""
         try:
             new: str = self._call("put_object", Key=self._prefix + key, Body=data, IfMatch=etag)["ETag"]
-            return new
         except (ObjectExistsError, ObjectMissingError):
             raise ObjectChangedError(f"{self.uri(key)} was changed by somebody else") from None
+        return new
 
     @contextlib.contextmanager
     def open_output(self, key: str) -> Iterator[IO[bytes]]:
@@ -386,6 +398,8 @@ class S3Storage:
             self._client.copy(source, self._bucket, self._prefix + target, ExtraArgs={"CopySourceIfMatch": item.etag})  # type: ignore[arg-type]
         except ClientError as error:
             raise _translate(error, self.uri(item.key)) from None
+        except BotoCoreError as error:
+            raise StorageError(f"{self.uri(item.key)} cannot be copied: {describe(error)}") from None
 
     def delete(self, item: ObjectInfo) -> None:
         """Delete with If-Match; on a versioned bucket the older versions stay until the lifecycle takes them."""
@@ -394,7 +408,8 @@ class S3Storage:
             return
         if present.etag != item.etag or (item.version and present.version != item.version):
             raise ObjectChangedError(f"{self.uri(item.key)} was replaced in the meantime")
-        self._call("delete_object", Key=self._prefix + item.key, IfMatch=item.etag)
+        with contextlib.suppress(ObjectMissingError):
+            self._call("delete_object", Key=self._prefix + item.key, IfMatch=item.etag)
 
     def delete_prefix(self, prefix: str) -> int:
         """Delete a thousand objects a call."""

@@ -60,9 +60,10 @@ def _read_footer(storage: Storage, prefix: str, item: ObjectInfo, table: Table) 
     }:
         raise VerificationError(f"{storage.uri(item.key)} does not have the columns of table {table.name}")
     nulls = dict.fromkeys(wanted, 0)
-    for group in range(metadata.num_row_groups):
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    for group in (group for group in groups if group.num_rows):  # an empty one has no statistics
         for index, name in enumerate(schema.names):
-            statistics = metadata.row_group(group).column(index).statistics
+            statistics = group.column(index).statistics
             if statistics is None or not statistics.has_null_count:
                 raise VerificationError(f"{storage.uri(item.key)} has no statistics for column {name}")
             nulls[name] += statistics.null_count

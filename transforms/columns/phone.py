@@ -9,7 +9,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas import reference
-from transforms.columns.text import BLANKS
+from transforms.blanks import BLANKS
+from transforms.columns.text import filled
 
 _ZEROS: Final = "\uff10\u0660\u06f0"  # full-width, Arabic-Indic, extended Arabic-Indic
 _PUNCTUATION: Final = (
@@ -26,6 +27,7 @@ _REGIONS: Final = _LETTERS * _LETTERS
 _UNUSED: Final = "-"  # no number starts with it
 _ROWS_WIDTH: Final = 19
 _FIRST_PATTERN: Final = 0x100
+_NORTH_AMERICAN: Final = r"^(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([2-9][0-9]{2})[ .-]?([0-9]{4})$"
 _STARTS: Final = ",".join(map(str, range(1, 11)))
 
 
@@ -88,6 +90,12 @@ def _shape() -> str:
 
 
 @cache
+def _north_america() -> tuple[str, ...]:
+    regions = reference.load("phone_regions")["regions"]
+    return tuple(region for region, (code, _, _, _) in regions.items() if code == "1")
+
+
+@cache
 def _patterns() -> str:
     """Return the rows: how many characters to leave out, by the next two digits."""
     return ",".join(reference.load("phone_regions")["patterns"])
@@ -106,6 +114,16 @@ def normalize_phone(value: Column, country: Column) -> Column:
     country is null or has no plan, only ``+`` numbers (and, without a country, those with ``00``) resolve. Null for
     null, letters, extensions, two numbers, impossible lengths and whatever the first digits leave open.
     """
+    # Most numbers of North America are written in a handful of ways that one expression settles. The tables see the
+    # others, and stand outside of any condition, for inside of one Spark would compute what they share many times.
+    is_usual = country.isin(*_north_america()) & value.rlike(_NORTH_AMERICAN)
+    usual = F.when(is_usual, F.regexp_replace(value, _NORTH_AMERICAN, "+1$1$2$3"))
+    other = _by_tables(F.when(is_usual, F.lit(None)).otherwise(value), country)
+    return filled(F.concat_ws("", usual, other))
+
+
+def _by_tables(value: Column, country: Column) -> Column:
+    """Return the number in E.164 form by looking its parts up."""
     digits = F.translate(value, _FOREIGN, _ASCII)
     # One expression checks and splits; '' where it does not match runs through the lists to null.
     number = F.regexp_extract(F.concat(F.coalesce(country, F.lit(_NO_COUNTRY)), digits), _shape(), 1)

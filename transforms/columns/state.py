@@ -13,6 +13,7 @@ from transforms.columns.lookup import folded, folded_text, found
 from transforms.columns.text import words
 
 _KNOWN: Final = ("US", "CA")
+_NEEDS_WORK: Final = "[^ -~]|  "  # white space that is not a single blank
 
 
 @cache
@@ -28,6 +29,13 @@ def _codes() -> dict[str, str]:
     return codes
 
 
+@cache
+def _plain_codes() -> tuple[str, ...]:
+    """Return the codes as most values are already, the country's letters before them."""
+    data = reference.load("states")
+    return tuple(country + code for country in _KNOWN for code in data[country])
+
+
 def normalize_state(value: Column, country: Column) -> Column:
     """Return the two-letter postal code in the US and Canada, elsewhere the text in upper case with single blanks.
 
@@ -35,5 +43,7 @@ def normalize_state(value: Column, country: Column) -> Column:
     alpha-2 code. The codes are those of USPS Publication 28, military ones included, and of Canada Post. What is no
     state or province of those two is null; so are null and blank.
     """
-    code = found(F.concat(country, folded(value)), _codes())
-    return F.when(country.isin(*_KNOWN), code).otherwise(words(F.upper(value)))
+    key = F.concat(country, value)
+    code = F.when(key.isin(*_plain_codes()), value).otherwise(found(F.concat(country, folded(value)), _codes()))
+    elsewhere = F.when(value.rlike(_NEEDS_WORK), words(F.upper(value))).otherwise(F.upper(value))
+    return F.when(country.isin(*_KNOWN), code).otherwise(elsewhere)

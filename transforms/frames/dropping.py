@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from schemas.connector import Connector
 from schemas.table import Table
-from transforms.frames.mapping import delivered_value, table_value
+from transforms.frames.mapping import table_value
 
 #: The reason of a row that another row of the same identity wins over.
 DUPLICATE: Final = "duplicate"
@@ -17,6 +17,7 @@ REASON: Final = "reason"
 ROW_ID: Final = "row_id"
 
 _KEY: Final = "__key"
+_RANK: Final = "__rank"
 _BLOCK_BITS: Final = 6  # rows a bigint has a bit for
 _BLOCK: Final = "__block"
 _DROPPED_BITS: Final = "__dropped_bits"
@@ -25,39 +26,36 @@ _DROPPED_BITS: Final = "__dropped_bits"
 def find_dropped_rows(frame: DataFrame, connector: Connector, table: Table) -> DataFrame:
     """Find the rows that are rejected or duplicates.
 
-    ``frame`` comes from ``mapping.with_country``. Returns ``row_id`` (bigint) and ``reason`` (string): ``missing_x`` or
+    ``frame`` comes from ``mapping.cleansed``. Returns ``row_id`` (bigint) and ``reason`` (string): ``missing_x`` or
     ``invalid_x`` for the first rule of the connector that refuses the row, else ``duplicate``. Of the rows with
     equal, not-null keys one is kept: the first by ``order_by``, nulls last, then the one with the greatest row id,
     so ties do not exist. Rejected rows take no part in that.
     """
-    reason = _reject_reason(connector, table)
-    keys = [table_value(table.column(name), connector, table) for name in connector.dedup.keys]
-    ordering = {
-        f"__order_{index}": table_value(table.column(name), connector, table)
-        for index, (name, _) in enumerate(connector.dedup.order_by)
-    }
-    narrow = frame.select(
-        ROW_ID,
-        reason.alias(REASON),
-        (_digest(keys) if keys else F.lit(None).cast("binary")).alias(_KEY),
-        *(value.alias(name) for name, value in ordering.items()),
-    )
-    rejected = narrow.where(F.col(REASON).isNotNull()).select(ROW_ID, REASON)
-    if not keys:
-        return rejected
+    names = dict.fromkeys((*connector.rejects.invalid, *connector.dedup.keys, *(name for name, _ in connector.dedup.order_by)))
+    values = {name: table_value(table.column(name), connector, table).alias(_value_of(name)) for name in names}
+    delivered = dict.fromkeys(table.column(name).field for name in (*connector.rejects.missing, *connector.rejects.invalid))
+    narrow = frame.select(ROW_ID, *delivered, *values.values()).withColumn(REASON, _reject_reason(connector, table))
+    if not connector.dedup.keys:
+        return narrow.where(F.col(REASON).isNotNull()).select(ROW_ID, REASON)
+    digest = F.when(F.col(REASON).isNull(), _digest([F.col(_value_of(name)) for name in connector.dedup.keys]))
+    # A row without a key of its own gets one that no digest has the length of, so it is alone with it.
+    key = F.coalesce(digest, F.col(ROW_ID).cast("string").cast("binary"))
     order = [
-        (F.desc_nulls_last if descending else F.asc_nulls_last)(name)
-        for name, (_, descending) in zip(ordering, connector.dedup.order_by, strict=True)
+        (F.desc_nulls_last if descending else F.asc_nulls_last)(_value_of(name))
+        for name, descending in connector.dedup.order_by
     ]
     rank = F.row_number().over(Window.partitionBy(_KEY).orderBy(*order, F.desc(ROW_ID)))
-    losers = (
-        narrow.where(F.col(REASON).isNull() & F.col(_KEY).isNotNull())
-        .select(ROW_ID, _KEY, *ordering)
-        .withColumn("__rank", rank)
-        .where(F.col("__rank") > F.lit(1))
-        .select(ROW_ID, F.lit(DUPLICATE).alias(REASON))
+    ordering = [_value_of(name) for name, _ in connector.dedup.order_by]
+    return (
+        narrow.select(ROW_ID, REASON, *ordering, key.alias(_KEY))
+        .withColumn(_RANK, rank)
+        .where(F.col(REASON).isNotNull() | (F.col(_RANK) > F.lit(1)))
+        .select(ROW_ID, F.coalesce(REASON, F.lit(DUPLICATE)).alias(REASON))
     )
-    return rejected.unionByName(losers)
+
+
+def _value_of(name: str) -> str:
+    return f"__value_{name}"
 
 
 def drop_rows(frame: DataFrame, dropped: DataFrame) -> DataFrame:
@@ -81,12 +79,10 @@ def drop_rows(frame: DataFrame, dropped: DataFrame) -> DataFrame:
 def _reject_reason(connector: Connector, table: Table) -> Column:
     reason = F.lit(None).cast("string")
     for name in reversed(connector.rejects.invalid):
-        column = table.column(name)
-        is_invalid = delivered_value(column, connector).isNotNull() & table_value(column, connector, table).isNull()
+        is_invalid = F.col(table.column(name).field).isNotNull() & F.col(_value_of(name)).isNull()
         reason = F.when(is_invalid, F.lit(f"invalid_{name}")).otherwise(reason)
     for name in reversed(connector.rejects.missing):
-        is_missing = delivered_value(table.column(name), connector).isNull()
-        reason = F.when(is_missing, F.lit(f"missing_{name}")).otherwise(reason)
+        reason = F.when(F.col(table.column(name).field).isNull(), F.lit(f"missing_{name}")).otherwise(reason)
     return reason
 
 

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from schemas.connector import Format
+from transforms.blanks import BLANKS
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import ChunkReader, peek
 from transforms.streams.quoting import double_quotes
@@ -43,6 +45,11 @@ class Batch:
     rows: pa.RecordBatch
     numbers: pa.Int64Array
     ragged: tuple[RaggedRow, ...]
+
+
+def trimmed(values: pa.StringArray) -> pa.StringArray:
+    """Return the values without blanks (``transforms.blanks``) at both ends; null stays null."""
+    return pc.utf8_trim(values, characters=BLANKS)
 
 
 class DelimitedText:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from transforms.blanks import BLANKS
+
 Normalizer = Callable[[Column, Column], Column]
 Case = tuple[str | None, str | None, str | None]
 
 
 def normalized(spark: SparkSession, normalize: Normalizer, rows: Iterable[Sequence[str | None]]) -> list[str | None]:
     """Return what becomes of (value, country) rows, in order, and assert that doing it twice changes nothing."""
-    frame = spark.createDataFrame([(row[0], row[1]) for row in rows], "value string, country string").coalesce(1)
+    # Decoding trims, and cleansing makes empty text null, before any of them.
+    trimmed = [(row[0] and row[0].strip(BLANKS) or None, row[1]) for row in rows]
+    frame = spark.createDataFrame(trimmed, "value string, country string").coalesce(1)
     once = frame.withColumn("once", normalize(F.col("value"), F.col("country")))
     # The row number keeps the optimizer from merging both plans, as reading a published table back would.
     twice = once.withColumn("id", F.monotonically_increasing_id()).withColumn(

@@ -1,0 +1,90 @@
+"""What holds for the whole tree."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+MODULES = sorted(
+    path.relative_to(PROJECT)
+    for room in ("jobs", "transforms", "schemas")
+    for path in (PROJECT / room).rglob("*.py")
+)
+#: Which rooms a room may import, itself included.
+ALLOWED = {
+    "schemas": {"schemas"},
+    "transforms": {"transforms", "schemas"},
+    "jobs.runtime": {"jobs.runtime", "transforms", "schemas"},
+    "jobs": {"jobs", "jobs.runtime", "transforms", "schemas"},
+}
+#: The parts of PySpark that are data about data.
+SPARK_FOR_SCHEMAS = {"pyspark.sql.types", "pyspark.sql"}
+
+
+def room_of(module: str) -> str | None:
+    if module == "jobs.runtime" or module.startswith("jobs.runtime."):
+        return "jobs.runtime"
+    first = module.partition(".")[0]
+    return first if first in ALLOWED else None
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((PROJECT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: imports are written out"
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_run_one_way(path: Path) -> None:
+    own = room_of(dotted(path))
+    assert own is not None
+    foreign = {name for name in imports_of(path) if (room := room_of(name)) is not None and room not in ALLOWED[own]}
+    assert not foreign
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "schemas"], ids=str)
+def test_schemas_need_the_standard_library_and_spark_types_alone(path: Path) -> None:
+    for name in imports_of(path):
+        first = name.partition(".")[0]
+        is_types = first == "pyspark" and name.rpartition(".")[0] in SPARK_FOR_SCHEMAS | {"pyspark"}
+        assert first in sys.stdlib_module_names or first == "schemas" or is_types, name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_every_module_can_be_imported(path: Path) -> None:
+    assert importlib.import_module(dotted(path)).__doc__
+
+
+def test_no_job_shadows_the_standard_library() -> None:
+    names = {path.stem for path in (PROJECT / "jobs").glob("*.py")}
+    assert not names & set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("job", sorted((PROJECT / "jobs").glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_every_job_tells_its_arguments(job: Path) -> None:
+    result = subprocess.run([sys.executable, job, "--help"], capture_output=True, text=True, check=True, cwd=PROJECT.parent)
+    assert "--root" in result.stdout
+    assert "(required)" in result.stdout
+
+
+@pytest.mark.parametrize("job", sorted((PROJECT / "jobs").glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_every_job_refuses_a_typo_before_spark_starts(job: Path) -> None:
+    result = subprocess.run([sys.executable, job, "--rot", "file:///x"], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "unknown --rot; did you mean --root?" in result.stderr
+    assert "Traceback" not in result.stderr
