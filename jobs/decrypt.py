@@ -34,7 +34,7 @@ from jobs.runtime.storage import ObjectInfo
 from jobs.runtime.workspace import Workspace, open_workspace
 from schemas.connector import Delivery
 from schemas.vocabulary import READY_RULES
-from transforms.streams.bad_file import REASONS
+from transforms.streams.bad_file import NOT_THE_FILES_FAULT, REASONS
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ def _quarantine(workspace: Workspace, run: Run, bad: list[FileOutcome], on_bad_f
         }
         with storage.open_output(f"{folder}{entry.name}.reason.json") as file:
             file.write(json.dumps(reason, indent=1).encode())
-    if bad and on_bad_file == "stop":
+    skippable = on_bad_file == "quarantine" and not any(outcome.reason in NOT_THE_FILES_FAULT for outcome in bad)
+    if bad and not skippable:
         lines = [f"  {each.name}: {each.reason}: {each.detail}\n    {REASONS[each.reason]}" for each in bad]
         raise BadFilesError(
             f"run {run.run_id}: {len(bad)} of {len(entries)} files cannot be used; nothing was published:\n"

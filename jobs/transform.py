@@ -92,17 +92,19 @@ def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
     with progress(spark, "transform"):
         source = cleansed(_read_raw(spark, workspace, good), workspace.connector, workspace.table)
         dropped = find_dropped_rows(source, workspace.connector, workspace.table).persist()
-        accounting = _account(good, dropped)
-        check_rejects(accounting, workspace.connector)
-        _write_rejects(spark, workspace, run, attempt, source, dropped, files)
-        published = (
-            source.transform(drop_rows, dropped)
-            .transform(with_table_columns, workspace.connector, workspace.table)
-            .transform(pseudonymise, workspace.connector, workspace.table, _key_frame(spark, key))
-            .transform(conform, workspace.table)
-        )
-        _write(published, workspace.storage.uri(output), workspace.table)
-        dropped.unpersist()
+        try:
+            accounting = _account(good, dropped)
+            check_rejects(accounting, workspace.connector)
+            _write_rejects(spark, workspace, run, attempt, source, dropped, files)
+            published = (
+                source.transform(drop_rows, dropped)
+                .transform(with_table_columns, workspace.connector, workspace.table)
+                .transform(pseudonymise, workspace.connector, workspace.table, _key_frame(spark, key))
+                .transform(conform, workspace.table)
+            )
+            _write(published, workspace.storage.uri(output), workspace.table)
+        finally:
+            dropped.unpersist()
     wrote = time.monotonic()
     written = _verify(spark, workspace, output, accounting, key)
     run.finish(

@@ -42,12 +42,11 @@ class Site:
         }
         return [word for name in names for word in (f"--{name}", every[name])]
 
-    def submit(
-        self, job: str, *more: str, environment: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a job in a process of its own, with its temporary files in ``scratch``."""
+    def submit(self, job: str, *more: str, conf: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start a job in a process of its own, as its user would, with its temporary files in ``scratch``."""
         self.scratch.mkdir(exist_ok=True)
-        command = ["spark-submit", "--master", "local[2]", "--driver-memory", "1g", str(PROJECT / "jobs" / f"{job}.py")]
+        settings = [word for key, value in (conf or {}).items() for word in ("--conf", f"{key}={value}")]
+        command = ["spark-submit", "--master", "local[2]", "--driver-memory", "1g", *settings]
         variables = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -55,9 +54,17 @@ class Site:
             "PYSPARK_DRIVER_PYTHON": sys.executable,
             "SPARK_LOCAL_DIRS": str(self.scratch),
             "TMPDIR": str(self.scratch),
-            **(environment or {}),
         }
-        return subprocess.run([*command, *more], capture_output=True, text=True, check=False, env=variables, cwd=self.scratch)
+        variables.pop("PYSPARK_SUBMIT_ARGS", None)
+        return subprocess.Popen(
+            [*command, str(PROJECT / "jobs" / f"{job}.py"), *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=variables,
+            cwd=self.scratch,
+            start_new_session=True,
+        )
 
 
 PIPELINE = ("connector", "root", "hash-key", "envelope-key", "pgp-key", "pgp-passphrase", "quiet-seconds")

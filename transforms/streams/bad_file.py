@@ -21,6 +21,9 @@ REASONS: Final[dict[str, str]] = {
     "unreadable_object": "the object could not be read from storage; see the access rights and run again",
 }
 
+#: Reasons that say nothing about the file: a run never goes on without a file for one of these.
+NOT_THE_FILES_FAULT: Final = frozenset({"missing_key", "changed_while_read", "unreadable_object"})
+
 
 class BadFile(ValueError):  # noqa: N818  it is about a file, and reads so in an except clause
     """A file that cannot be used: ``reason`` is a key of REASONS, ``detail`` says more and never holds a value."""
