@@ -3,9 +3,9 @@
     spark-submit jobs/decrypt.py --connector aep_profiles --root file:///data/acme \
         --envelope-key file:/secure/rsa.pem --pgp-key file:/secure/key.asc --pgp-passphrase file:/secure/pass
 
-Waits until the delivery is whole, freezes a manifest of its objects, and decodes each object in a Spark task of its own:
-verify, decrypt, inflate, decode, parse, write Parquet parts. Files that cannot be used go to quarantine/ with a reason,
-rows that do not fit their header to rejects/. Leaves the run's manifest and its entry "decrypt" in the ledger.
+Waits until the delivery is whole, freezes a manifest of its objects, and decodes each object in a Spark task of its
+own: verify, decrypt, inflate, decode, parse, write Parquet parts. Files that cannot be used go to quarantine/ with a
+reason, rows that do not fit their header to rejects/. Leaves the run's manifest and its entry "decrypt" in the ledger.
 """
 
 from __future__ import annotations

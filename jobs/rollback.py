@@ -58,7 +58,8 @@ def main(args: Args) -> None:
         parameters = {**earlier.parameters, "rolled_back_from": present.parameters["run_id"]}
         catalog.put(dataclasses.replace(earlier, parameters=parameters), present.version)
     tell(
-        f"table {args.table} shows run {target} again ({earlier.parameters['row_count']} rows), no longer {present.parameters['run_id']}"
+        f"table {args.table} shows run {target} again ({earlier.parameters['row_count']} rows), "
+        f"no longer {present.parameters['run_id']}"
     )
 
 

@@ -41,7 +41,7 @@ from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footer
 from schemas.table import Table
 from transforms.columns.hashing import KEY_COLUMNS, key_row
 from transforms.frames.conform import conform
-from transforms.frames.dropping import DUPLICATE, REASON, drop_rows, find_dropped_rows
+from transforms.frames.dropping import DUPLICATE, REASON, drop_rows, find_dropped_rows, rejected_rows
 from transforms.frames.mapping import cleansed, with_table_columns
 from transforms.frames.pseudonymise import pseudonymise
 
@@ -95,7 +95,10 @@ def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
         try:
             accounting = _account(good, dropped)
             check_rejects(accounting, workspace.connector)
-            _write_rejects(spark, workspace, run, attempt, source, dropped, files)
+            rejects = f"{workspace.rejects(run.run_id)}transform-{attempt}"
+            kept = workspace.connector.fields if workspace.connector.rejects.keep_values else ()
+            located = rejected_rows(source, dropped, (SOURCE_FILE, SOURCE_ROW, REASON, *kept))
+            located.write.parquet(workspace.storage.uri(rejects))
             published = (
                 source.transform(drop_rows, dropped)
                 .transform(with_table_columns, workspace.connector, workspace.table)
@@ -115,7 +118,7 @@ def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
             "attempt": attempt,
             "location": workspace.storage.uri(output.rstrip("/")),
             "partitions": [
-                {"values": list(values), "location": _partition_uri(workspace, output, written, values), "rows": count}
+                {"values": list(values), "location": _partition_uri(workspace, written, values), "rows": count}
                 for values, count in sorted(rows_by_partition(written).items())
             ],
             "rows": accounting.published,
@@ -155,7 +158,8 @@ def _read_raw(spark: SparkSession, workspace: Workspace, files: list[FileOutcome
     rows = sum(each.rows for each in files)
     spark.conf.set("spark.sql.files.maxPartitionBytes", str(_INPUT_BYTES_A_TASK))
     spark.conf.set(
-        "spark.sql.shuffle.partitions", max(spark.sparkContext.defaultParallelism, math.ceil(rows / _ROWS_A_SHUFFLE_TASK))
+        "spark.sql.shuffle.partitions",
+        max(spark.sparkContext.defaultParallelism, math.ceil(rows / _ROWS_A_SHUFFLE_TASK)),
     )
     return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
 
@@ -193,35 +197,6 @@ def _account(files: list[FileOutcome], dropped: DataFrame) -> Accounting:
     return Accounting(tuple(accounts))
 
 
-def _write_rejects(
-    spark: SparkSession,
-    workspace: Workspace,
-    run: Run,
-    attempt: int,
-    source: DataFrame,
-    dropped: DataFrame,
-    files: list[FileOutcome],
-) -> None:
-    """Write where each rejected row is to be found, and why; its values only where the connector says so."""
-    rejected = dropped.where(F.col(REASON) != F.lit(DUPLICATE))
-    if workspace.connector.rejects.keep_values:
-        fields = [F.col(name) for name in workspace.connector.fields]
-        rows = source.join(rejected, ROW_ID).select(SOURCE_FILE, SOURCE_ROW, REASON, *fields)
-    else:
-        names = spark.createDataFrame(
-            [(each.ordinal, each.name) for each in files], f"ordinal bigint, {SOURCE_FILE} string"
-        )
-        located = rejected.select(
-            F.shiftright(ROW_ID, ROW_BITS).alias("ordinal"),
-            F.col(ROW_ID).bitwiseAND(F.lit((1 << ROW_BITS) - 1)).alias(SOURCE_ROW),
-            REASON,
-        )
-        rows = located.join(F.broadcast(names), "ordinal").select(SOURCE_FILE, SOURCE_ROW, REASON)
-    rows.coalesce(1 if not workspace.connector.rejects.keep_values else 8).write.parquet(
-        workspace.storage.uri(f"{workspace.rejects(run.run_id)}transform-{attempt}")
-    )
-
-
 def _write(frame: DataFrame, uri: str, table: Table) -> None:
     """Write the table's files. Hashes never repeat, so dictionaries of them would be built in vain."""
     writer = frame.write.options(**_FORMAT_OPTIONS)
@@ -238,14 +213,14 @@ def _verify(
     if rows != accounting.published:
         raise VerificationError(
             f"{workspace.storage.uri(output)} holds {rows:,} rows, but {accounting.read:,} were read, "
-            f"{accounting.rejected:,} rejected and {accounting.duplicates:,} dropped as duplicates; nothing was published"
+            f"{accounting.rejected:,} rejected and {accounting.duplicates:,} duplicates dropped; nothing was published"
         )
     if rows:
         check_hashes(spark, workspace.storage.uri(output), workspace.table, key)
     return written
 
 
-def _partition_uri(workspace: Workspace, output: str, written: list[WrittenFile], values: tuple[str, ...]) -> str:
+def _partition_uri(workspace: Workspace, written: list[WrittenFile], values: tuple[str, ...]) -> str:
     key = next(file.key for file in written if file.partition == values)
     return workspace.storage.uri(key.rpartition("/")[0])
 

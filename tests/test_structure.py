@@ -12,9 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 MODULES = sorted(
-    path.relative_to(PROJECT)
-    for room in ("jobs", "transforms", "schemas")
-    for path in (PROJECT / room).rglob("*.py")
+    path.relative_to(PROJECT) for room in ("jobs", "transforms", "schemas") for path in (PROJECT / room).rglob("*.py")
 )
 #: Which rooms a room may import, itself included.
 ALLOWED = {
@@ -77,7 +75,8 @@ def test_no_job_shadows_the_standard_library() -> None:
 
 @pytest.mark.parametrize("job", sorted((PROJECT / "jobs").glob("[!_]*.py")), ids=lambda path: path.stem)
 def test_every_job_tells_its_arguments(job: Path) -> None:
-    result = subprocess.run([sys.executable, job, "--help"], capture_output=True, text=True, check=True, cwd=PROJECT.parent)
+    command = [sys.executable, str(job), "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT.parent)
     assert "--root" in result.stdout
     assert "(required)" in result.stdout
 

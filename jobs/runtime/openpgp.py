@@ -27,6 +27,7 @@ from transforms.streams.chunks import CHUNK_SIZE, OpenChunks
 
 _PROGRAM: Final = "from jobs.runtime.openpgp_process import main; main()"
 _BLOCK: Final = 16
+_PIPE_SIZE: Final = 1 << 20  # the largest that Linux allows everybody
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def _decrypt_into(scratch: _Scratch, open_chunks: OpenChunks, key: PgpKey) -> No
     secret_reader, secret_writer = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, str(secret_reader)],
+        pipesize=_PIPE_SIZE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # its messages are not ours to show

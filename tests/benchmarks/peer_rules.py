@@ -47,6 +47,6 @@ def arguments(description: str | None) -> tuple[Path, Path, bytes]:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--source", type=Path, required=True, help="clear CSV with XDM header names")
     parser.add_argument("--target", type=Path, required=True, help="folder for the Parquet files")
-    parser.add_argument("--hash-key", type=Path, required=True, help="file with the key as hexadecimal text")
+    parser.add_argument("--hash-key", type=Path, required=True, help="file with the key")
     args = parser.parse_args()
-    return args.source, args.target, bytes.fromhex(args.hash_key.read_text().strip())
+    return args.source, args.target, args.hash_key.read_bytes().strip()

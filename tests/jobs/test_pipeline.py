@@ -65,9 +65,10 @@ def catalog(site: Site) -> dict[str, Any]:
 def published(site: Site) -> list[dict[str, Any]]:
     """Read the table as a reader would, through the catalog, with another program."""
     location = catalog(site)["location"].removeprefix("file://")
-    files = f"read_parquet('{location}/*/*.parquet', hive_partitioning=true)"
-    found = duckdb.sql(f"select * exclude (run, attempt) from {files}")  # folders above the table, which it takes for columns
-    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    found = duckdb.read_parquet(f"{location}/*/*.parquet", hive_partitioning=True)
+    rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    # DuckDB takes the folders above the table for columns too.
+    return [{name: value for name, value in row.items() if name not in ("run", "attempt")} for row in rows]
 
 
 def report(site: Site) -> dict[str, Any]:
@@ -77,9 +78,8 @@ def report(site: Site) -> dict[str, Any]:
 
 
 def rejects(site: Site) -> list[tuple[str, int, str]]:
-    pattern = f"{site.root}/rejects/**/*.parquet"
-    found = duckdb.sql(f"select source_file, source_row, reason from read_parquet('{pattern}', union_by_name=true)")
-    return sorted(found.fetchall())
+    found = duckdb.read_parquet(f"{site.root}/rejects/**/*.parquet", union_by_name=True)
+    return sorted(found.select("source_file", "source_row", "reason").fetchall())
 
 
 def files_below(folder: Path) -> set[str]:
@@ -136,15 +136,9 @@ def test_an_encrypted_messy_delivery_is_accounted_for_to_the_row(site: Site, hea
     assert found["rows"]["read"] == expected.rows + expected.ragged
     assert found["rows"]["duplicates"] == expected.duplicates
     assert found["rows"]["rejected_by_reason"] == {
-        reason: count
-        for reason, count in sorted(
-            {
-                "missing_email": expected.missing_emails,
-                "invalid_email": expected.invalid_emails,
-                "ragged_row": expected.ragged,
-            }.items(),
-            key=lambda item: -item[1],
-        )
+        "missing_email": expected.missing_emails,
+        "invalid_email": expected.invalid_emails,
+        "ragged_row": expected.ragged,
     }
     for each in found["files"]:
         counts = delivery.counts[each["name"]]
@@ -414,7 +408,7 @@ def test_a_users_own_connector_and_table_are_taken_by_uri(site: Site, tmp_path: 
     pipeline.main(parse_args(pipeline.Args, [*arguments, "--quiet-seconds", "0"]))
     document = json.loads((site.root / "state" / "catalog" / "people.json").read_text())
     location = document["location"].removeprefix("file://")
-    found = duckdb.sql(f"select mail, points::varchar, day::varchar from read_parquet('{location}/*.parquet')").fetchall()
+    found = duckdb.read_parquet(f"{location}/*.parquet").project("mail, points::varchar, day::varchar").fetchall()
     import base64  # noqa: PLC0415
 
     def hashed(value: str) -> str:

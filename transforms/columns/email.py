@@ -18,9 +18,7 @@ _ADDRESS: Final = (
 # The same in ASCII, where most addresses are, with classes that a table decides.
 _ASCII_ATOM: Final = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _ASCII_LABEL: Final = r"(?!-)[a-z0-9-]{1,63}+(?<!-)"
-_ASCII_ADDRESS: Final = (
-    rf"^{_ASCII_ATOM}(?:\.{_ASCII_ATOM})*+@(?:{_ASCII_LABEL}\.)++(?![0-9]++\z){_ASCII_LABEL}\z"
-)
+_ASCII_ADDRESS: Final = rf"^{_ASCII_ATOM}(?:\.{_ASCII_ATOM})*+@(?:{_ASCII_LABEL}\.)++(?![0-9]++\z){_ASCII_LABEL}\z"
 _LONGEST_LOCAL: Final = 64
 _LONGEST: Final = 254
 

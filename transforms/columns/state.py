@@ -18,14 +18,16 @@ _NEEDS_WORK: Final = "[^ -~]|  "  # white space that is not a single blank
 
 @cache
 def _codes() -> dict[str, str]:
-    """Return the code of every spelling, the country's letters before it; the codes themselves first."""
+    """Return the code of every spelling, the country's letters before it; names first: plain codes never get here."""
     data = reference.load("states")
-    codes = {country + code: code for country in _KNOWN for code in data[country]}
+    codes: dict[str, str] = {}
     for country in _KNOWN:
         for code, spellings in data[country].items():
+            codes |= {country + folded_text(spelling): code for spelling in spellings}
+    for country in _KNOWN:
+        for code in data[country]:
+            codes[country + code] = code
             codes[country + country + code] = code  # ISO 3166-2, such as US-NY
-            for spelling in spellings:
-                codes[country + folded_text(spelling)] = code
     return codes
 
 

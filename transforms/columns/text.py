@@ -1,7 +1,7 @@
 """Text as it is: words that mean null, case, blanks between words.
 
-Every function here takes *trimmed* text: decoding has taken the blanks off both ends (``streams.delimited.trimmed``), where
-that costs next to nothing.
+Every function here takes *trimmed* text: decoding has taken the blanks off both ends (``streams.delimited.trimmed``),
+where that costs next to nothing.
 """
 
 from __future__ import annotations

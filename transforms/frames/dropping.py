@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
@@ -31,9 +32,11 @@ def find_dropped_rows(frame: DataFrame, connector: Connector, table: Table) -> D
     equal, not-null keys one is kept: the first by ``order_by``, nulls last, then the one with the greatest row id,
     so ties do not exist. Rejected rows take no part in that.
     """
-    names = dict.fromkeys((*connector.rejects.invalid, *connector.dedup.keys, *(name for name, _ in connector.dedup.order_by)))
+    rules = connector.rejects
+    ordering = [name for name, _ in connector.dedup.order_by]
+    names = dict.fromkeys((*rules.invalid, *connector.dedup.keys, *ordering))
     values = {name: table_value(table.column(name), connector, table).alias(_value_of(name)) for name in names}
-    delivered = dict.fromkeys(table.column(name).field for name in (*connector.rejects.missing, *connector.rejects.invalid))
+    delivered = dict.fromkeys(table.column(name).field for name in (*rules.missing, *rules.invalid))
     narrow = frame.select(ROW_ID, *delivered, *values.values()).withColumn(REASON, _reject_reason(connector, table))
     if not connector.dedup.keys:
         return narrow.where(F.col(REASON).isNotNull()).select(ROW_ID, REASON)
@@ -45,13 +48,17 @@ def find_dropped_rows(frame: DataFrame, connector: Connector, table: Table) -> D
         for name, descending in connector.dedup.order_by
     ]
     rank = F.row_number().over(Window.partitionBy(_KEY).orderBy(*order, F.desc(ROW_ID)))
-    ordering = [_value_of(name) for name, _ in connector.dedup.order_by]
     return (
-        narrow.select(ROW_ID, REASON, *ordering, key.alias(_KEY))
+        narrow.select(ROW_ID, REASON, *map(_value_of, ordering), key.alias(_KEY))
         .withColumn(_RANK, rank)
         .where(F.col(REASON).isNotNull() | (F.col(_RANK) > F.lit(1)))
         .select(ROW_ID, F.coalesce(REASON, F.lit(DUPLICATE)).alias(REASON))
     )
+
+
+def rejected_rows(frame: DataFrame, dropped: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Return the ``columns`` of the rows that a rule refused, ``reason`` among them; duplicates are no rejects."""
+    return frame.join(dropped.where(F.col(REASON) != F.lit(DUPLICATE)), ROW_ID).select(*columns)
 
 
 def _value_of(name: str) -> str:

@@ -16,7 +16,7 @@ Case = tuple[str | None, str | None, str | None]
 def normalized(spark: SparkSession, normalize: Normalizer, rows: Iterable[Sequence[str | None]]) -> list[str | None]:
     """Return what becomes of (value, country) rows, in order, and assert that doing it twice changes nothing."""
     # Decoding trims, and cleansing makes empty text null, before any of them.
-    trimmed = [(row[0] and row[0].strip(BLANKS) or None, row[1]) for row in rows]
+    trimmed = [((row[0] or "").strip(BLANKS) or None, row[1]) for row in rows]
     frame = spark.createDataFrame(trimmed, "value string, country string").coalesce(1)
     once = frame.withColumn("once", normalize(F.col("value"), F.col("country")))
     # The row number keeps the optimizer from merging both plans, as reading a published table back would.

@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 
 from schemas import vocabulary
 from tests.transforms.columns.cases import normalized
-from transforms.columns.registry import NORMALIZERS
 from transforms.blanks import BLANKS
+from transforms.columns.registry import NORMALIZERS
 
 COUNTRIES = st.sampled_from([None, "US", "CA", "GB", "DE", "IT", "JP", "AQ"])
 # Any text that UTF-8 can hold, texts near to what people write, and what looks like a number or an address.

@@ -54,9 +54,10 @@ def people(table: str = "", email: str = "", connector: str = "", source_email: 
     return parsed, parse_connector(_CONNECTOR.format(more=connector, email=source_email), "people_source.toml", parsed)
 
 
-RAW = "row_id bigint, source_file string, source_row bigint, email string, city string, points string, seen string, country string"
+FIELDS = ("email", "city", "points", "seen", "country")
+RAW = "row_id bigint, source_file string, source_row bigint, " + ", ".join(f"{name} string" for name in FIELDS)
 
 
 def raw_row(row_id: int, **fields: str | None) -> tuple[object, ...]:
     """Return one raw row with the fields that matter."""
-    return (row_id, "f.csv", row_id, *(fields.get(name) for name in ("email", "city", "points", "seen", "country")))
+    return (row_id, "f.csv", row_id, *(fields.get(name) for name in FIELDS))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
@@ -13,7 +13,7 @@ from transforms.frames.mapping import cleansed, with_table_columns
 
 def test_values_are_cleansed_typed_and_normalised_and_what_does_not_fit_is_null(spark: SparkSession) -> None:
     table, connector = people()
-    moment = datetime.datetime(2026, 11, 21, 13, 5)  # noqa: DTZ001  the session's zone is UTC
+    moment = dt.datetime(2026, 11, 21, 13, 5)  # noqa: DTZ001  the session's zone is UTC
     cases = [
         (raw_row(1, email="A@X.com", city="Gotham", points="7", seen="2026-11-21 13:05", country="usa"),
          ("a@x.com", "new york", 7, moment, "US")),
@@ -44,7 +44,11 @@ def test_a_field_that_the_source_does_not_have_is_null(spark: SparkSession) -> N
 def test_the_partition_columns_come_last_and_their_nulls_get_the_default(spark: SparkSession) -> None:
     table, _ = people(table='partitions = ["country"]')
     frame = spark.createDataFrame([(None, "c@x.com")], "country string, email string").select(
-        "country", "email", F.lit(None).cast("timestamp").alias("seen"), F.lit(1).alias("points"), F.lit("x").alias("city")
+        "country",
+        "email",
+        F.lit(None).cast("timestamp").alias("seen"),
+        F.lit(1).alias("points"),
+        F.lit("x").alias("city"),
     )
     found = conform(frame, table)
     assert found.columns == ["email", "city", "points", "seen", "country"]

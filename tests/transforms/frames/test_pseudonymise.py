@@ -31,7 +31,9 @@ def expected(algorithm: str, encoding: str, key: bytes, value: str | None) -> st
 @pytest.mark.parametrize("key", KEYS, ids=len)
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
 @pytest.mark.parametrize("algorithm", ["hmac-sha256", "salted-sha256", "sha256"])
-def test_hashes_are_those_of_the_standard_library(spark: SparkSession, algorithm: str, encoding: str, key: bytes) -> None:
+def test_hashes_are_those_of_the_standard_library(
+    spark: SparkSession, algorithm: str, encoding: str, key: bytes
+) -> None:
     table, connector = people(email=f'algorithm = "{algorithm}"\nencoding = "{encoding}"')
     raw = spark.createDataFrame([raw_row(index, email=email) for index, email in enumerate(EMAILS)], RAW)
     key_frame = spark.createDataFrame([key_row(key)], ", ".join(f"{name} binary" for name in KEY_COLUMNS))
@@ -47,7 +49,14 @@ def test_hashes_are_those_of_the_standard_library(spark: SparkSession, algorithm
 def test_values_hashed_before_pass_in_lower_case_and_others_become_null(spark: SparkSession) -> None:
     table, connector = people(source_email='prehashed = "hmac-sha256"')
     digest = hashlib.sha256(b"x").hexdigest()
-    cases = [(digest, digest), (digest.upper(), digest), (digest[:-1], None), ("g" * 64, None), ("a@x.com", None), (None, None)]
+    cases = [
+        (digest, digest),
+        (digest.upper(), digest),
+        (digest[:-1], None),
+        ("g" * 64, None),
+        ("a@x.com", None),
+        (None, None),
+    ]
     raw = spark.createDataFrame([raw_row(index, email=value) for index, (value, _) in enumerate(cases)], RAW)
     key_frame = spark.createDataFrame([key_row(b"k" * 32)], ", ".join(f"{name} binary" for name in KEY_COLUMNS))
     values = raw.transform(cleansed, connector, table).transform(with_table_columns, connector, table)
