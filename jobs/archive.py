@@ -18,26 +18,23 @@ if __name__ == "__main__":  # spark-submit puts this folder first on the path; o
 import time
 from dataclasses import dataclass
 
-from jobs.runtime.args import option, parse_args, usage
-from jobs.runtime.errors import NothingToDoError, ObjectChangedError, exit_code_of
+from jobs.runtime.args import option
+from jobs.runtime.errors import NothingToDoError, ObjectChangedError
 from jobs.runtime.ledger import Run, named_run, unfinished_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.manifest import Entry
 from jobs.runtime.notify import check_topic, send
 from jobs.runtime.progress import tell
 from jobs.runtime.report import make_report, message_of, summary_of, write_report
+from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.workspace import Workspace, open_workspace
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(ConnectorArgs):
     """The arguments of this job."""
 
-    connector: str = option("name of a packaged connector, or the URI of your own file")
-    root: str = option("URI that holds landing/, raw/, curated/ and the rest: file:///… or s3://…")
-    table: str | None = option("name or URI of a table file, instead of the connector's own table", default=None)
     topic: str | None = option("ARN of an SNS topic for one message a run", default=None)
-    run_id: str | None = option("work on this run instead of the next one", default=None)
 
 
 def archive(workspace: Workspace, run: Run, topic: str | None) -> None:
@@ -108,7 +105,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    if "--help" in sys.argv:
-        print(usage(Args, "jobs/archive.py"))
-        sys.exit(0)
-    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))
+    sys.exit(run_script(Args, main))

@@ -21,14 +21,15 @@ import json
 import time
 from dataclasses import dataclass
 
-from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.args import option
 from jobs.runtime.decode import DecodePlan, FileOutcome, KeyReferences, decode_files
-from jobs.runtime.errors import BadFilesError, EmptyDeliveryError, exit_code_of
+from jobs.runtime.errors import BadFilesError, EmptyDeliveryError
 from jobs.runtime.ledger import Run, named_run, new_run_id, start_run, unfinished_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest, in_delivery_order, select_snapshots
 from jobs.runtime.progress import progress, tell
 from jobs.runtime.readiness import Listing, Verdict, classify, wait_until_whole
+from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session
 from jobs.runtime.storage import ObjectInfo
 from jobs.runtime.workspace import Workspace, open_workspace
@@ -38,12 +39,9 @@ from transforms.streams.bad_file import NOT_THE_FILES_FAULT, REASONS
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(ConnectorArgs):
     """The arguments of this job."""
 
-    connector: str = option("name of a packaged connector, or the URI of your own file")
-    root: str = option("URI that holds landing/, raw/, curated/ and the rest: file:///… or s3://…")
-    table: str | None = option("name or URI of a table file, instead of the connector's own table", default=None)
     envelope_key: str | None = option("opens envelopes: file:/rsa.pem or kms:<key>", default=None)
     pgp_key: str | None = option("OpenPGP secret key: file:/… or secretsmanager:…", default=None)
     pgp_passphrase: str | None = option("its passphrase: file:/… or secretsmanager:…", default=None)
@@ -54,7 +52,6 @@ class Args:
     max_wait_seconds: int | None = option("instead of the connector's longest wait", default=None)
     on_bad_file: str = option("stop, or go on without it", choices=("stop", "quarantine"), default="stop")
     allow_empty: bool = option("let a delivery without rows empty the table", default=False)
-    run_id: str | None = option("work on this run instead of the next one", default=None)
 
 
 def decrypt(workspace: Workspace, args: Args) -> Run | None:
@@ -192,7 +189,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    if "--help" in sys.argv:
-        print(usage(Args, "jobs/decrypt.py"))
-        sys.exit(0)
-    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))
+    sys.exit(run_script(Args, main))

@@ -18,12 +18,13 @@ if __name__ == "__main__":  # spark-submit puts this folder first on the path; o
 from dataclasses import dataclass, fields
 
 from jobs import archive, decrypt, transform
-from jobs.runtime.args import option, parse_args, usage
-from jobs.runtime.errors import PipelineError, exit_code_of
+from jobs.runtime.args import option
+from jobs.runtime.errors import PipelineError, describe
 from jobs.runtime.ledger import latest_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.notify import check_topic, send
 from jobs.runtime.progress import tell
+from jobs.runtime.script import run_script
 from jobs.runtime.workspace import Workspace, open_workspace
 
 
@@ -67,12 +68,9 @@ def main(args: Args) -> None:
     key = transform.read_key(_transform_args(args), workspace.table)
     try:
         pipeline(workspace, args, key)
-    except PipelineError as error:
-        send(
-            args.topic,
-            f"cleanroom-etl: {workspace.connector.name} failed",
-            {"error": type(error).__name__, "message": str(error)},
-        )
+    except Exception as error:
+        text = str(error) if isinstance(error, PipelineError) else describe(error)
+        send(args.topic, f"cleanroom-etl: {workspace.connector.name} failed", {"message": text})
         raise
 
 
@@ -81,7 +79,4 @@ def _transform_args(args: Args) -> transform.Args:
 
 
 if __name__ == "__main__":
-    if "--help" in sys.argv:
-        print(usage(Args, "jobs/pipeline.py"))
-        sys.exit(0)
-    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))
+    sys.exit(run_script(Args, main))

@@ -17,12 +17,13 @@ if __name__ == "__main__":  # spark-submit puts this folder first on the path; o
 import dataclasses
 from dataclasses import dataclass
 
-from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.args import option
 from jobs.runtime.catalog import PublishedTable, open_catalog
-from jobs.runtime.errors import NothingToDoError, VerificationError, exit_code_of
+from jobs.runtime.errors import NothingToDoError, VerificationError
 from jobs.runtime.ledger import named_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.progress import tell
+from jobs.runtime.script import run_script
 from jobs.runtime.storage import Storage, open_storage
 
 
@@ -74,7 +75,4 @@ def _check_data(storage: Storage, table: PublishedTable) -> None:
 
 
 if __name__ == "__main__":
-    if "--help" in sys.argv:
-        print(usage(Args, "jobs/rollback.py"))
-        sys.exit(0)
-    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))
+    sys.exit(run_script(Args, main))

@@ -27,14 +27,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.runtime.accounting import Accounting, FileAccount, check_rejects
-from jobs.runtime.args import option, parse_args, usage
+from jobs.runtime.args import option
 from jobs.runtime.catalog import PublishedPartition, PublishedTable, describe_table
 from jobs.runtime.decode import RAGGED, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW, FileOutcome
-from jobs.runtime.errors import ArgumentError, NothingToDoError, VerificationError, exit_code_of
+from jobs.runtime.errors import ArgumentError, NothingToDoError, VerificationError
 from jobs.runtime.keys import read_hash_key
 from jobs.runtime.ledger import Run, named_run, unfinished_run
 from jobs.runtime.lock import Lock, hold_lock
 from jobs.runtime.progress import progress, tell
+from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session
 from jobs.runtime.workspace import Workspace, open_workspace
 from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
@@ -55,18 +56,14 @@ _FORMAT_OPTIONS: Final = {"compression": "snappy", "maxRecordsPerFile": str(_ROW
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(ConnectorArgs):
     """The arguments of this job."""
 
-    connector: str = option("name of a packaged connector, or the URI of your own file")
-    root: str = option("URI that holds landing/, raw/, curated/ and the rest: file:///… or s3://…")
-    table: str | None = option("name or URI of a table file, instead of the connector's own table", default=None)
     hash_key: str | None = option("secret of the hashes: file:/… or secretsmanager:…", default=None)
     catalog_database: str | None = option(
         "Glue database to publish in, instead of documents below --root", default=None
     )
     allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
-    run_id: str | None = option("work on this run instead of the next one", default=None)
 
 
 def read_key(args: Args, table: Table) -> bytes | None:
@@ -273,7 +270,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    if "--help" in sys.argv:
-        print(usage(Args, "jobs/transform.py"))
-        sys.exit(0)
-    sys.exit(exit_code_of(lambda: main(parse_args(Args, sys.argv[1:]))))
+    sys.exit(run_script(Args, main))

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import (
-    BadFilesError,
     KeyUnavailableError,
     ObjectChangedError,
     PipelineError,
@@ -141,7 +140,7 @@ def decode_files(spark: SparkSession, plan: DecodePlan, entries: Sequence[Entry]
     try:
         rows = tasks.mapInArrow(decode_partition, _OUTCOME).collect()  # a row a file
     except Exception as error:  # noqa: BLE001  Spark wraps whatever a task raised, message and all
-        raise BadFilesError(f"a task of decrypt failed: {describe(error)}; the executor's log has more") from None
+        raise PipelineError(f"a task of decrypt failed: {describe(error)}; the executor's log has more") from None
     return sorted(
         (FileOutcome.from_document(json.loads(row.outcome)) for row in rows), key=lambda outcome: outcome.ordinal
     )
