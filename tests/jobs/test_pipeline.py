@@ -65,8 +65,9 @@ def catalog(site: Site) -> dict[str, Any]:
 def published(site: Site) -> list[dict[str, Any]]:
     """Read the table as a reader would, through the catalog, with another program."""
     location = catalog(site)["location"].removeprefix("file://")
-    found = duckdb.read_parquet(f"{location}/*/*.parquet", hive_partitioning=True)
-    rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    with duckdb.connect() as connection:
+        found = connection.read_parquet(f"{location}/*/*.parquet", hive_partitioning=True)
+        rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
     # DuckDB takes the folders above the table for columns too.
     return [{name: value for name, value in row.items() if name not in ("run", "attempt")} for row in rows]
 
@@ -78,8 +79,9 @@ def report(site: Site) -> dict[str, Any]:
 
 
 def rejects(site: Site) -> list[tuple[str, int, str]]:
-    found = duckdb.read_parquet(f"{site.root}/rejects/**/*.parquet", union_by_name=True)
-    return sorted(found.select("source_file", "source_row", "reason").fetchall())
+    with duckdb.connect() as connection:
+        found = connection.read_parquet(f"{site.root}/rejects/**/*.parquet", union_by_name=True)
+        return sorted(found.select("source_file", "source_row", "reason").fetchall())
 
 
 def files_below(folder: Path) -> set[str]:
@@ -408,7 +410,9 @@ def test_a_users_own_connector_and_table_are_taken_by_uri(site: Site, tmp_path: 
     pipeline.main(parse_args(pipeline.Args, [*arguments, "--quiet-seconds", "0"]))
     document = json.loads((site.root / "state" / "catalog" / "people.json").read_text())
     location = document["location"].removeprefix("file://")
-    found = duckdb.read_parquet(f"{location}/*.parquet").project("mail, points::varchar, day::varchar").fetchall()
+    with duckdb.connect() as connection:
+        rows = connection.read_parquet(f"{location}/*.parquet")
+        found = rows.project("mail, points::varchar, day::varchar").fetchall()
     import base64  # noqa: PLC0415
 
     def hashed(value: str) -> str:

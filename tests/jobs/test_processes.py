@@ -64,7 +64,8 @@ def leaks(site: Site, *texts: str) -> list[str]:
             if folder != site.root or not name.startswith(CLEAR):
                 places[f"{folder.name}/{name}"] = (folder / name).read_bytes().lower()
     for name in files_below(site.root / "curated") if (site.root / "curated").exists() else ():
-        values = duckdb.read_parquet(str(site.root / "curated" / name)).fetchall()
+        with duckdb.connect() as connection:
+            values = connection.read_parquet(str(site.root / "curated" / name)).fetchall()
         places[f"values of {name}"] = str(values).lower().encode()
     return [f"{what} in {place}" for place, data in places.items() for what, value in wanted.items() if value in data]
 
