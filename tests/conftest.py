@@ -19,6 +19,8 @@ _SUBMIT = (
 def pytest_configure(config: pytest.Config) -> None:
     # PySpark leaves the socket that a result came through to the garbage collector.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
+    # PySpark 3.5 compares versions with the standard library's old module.
+    config.addinivalue_line("filterwarnings", "ignore:distutils Version classes:DeprecationWarning")
 
 
 @pytest.fixture(scope="session")
