@@ -15,10 +15,9 @@ from pathlib import Path
 if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from jobs import archive, decrypt, transform
-from jobs.runtime.args import option
 from jobs.runtime.errors import PipelineError, describe
 from jobs.runtime.ledger import latest_run
 from jobs.runtime.lock import hold_lock
@@ -29,15 +28,8 @@ from jobs.runtime.workspace import Workspace, open_workspace
 
 
 @dataclass(frozen=True)
-class Args(decrypt.Args):
+class Args(decrypt.Args, transform.Args, archive.Args):
     """The arguments of the three jobs together."""
-
-    hash_key: str | None = option("secret of the hashes: file:/… or secretsmanager:…", default=None)
-    catalog_database: str | None = option(
-        "Glue database to publish in, instead of documents below --root", default=None
-    )
-    allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
-    topic: str | None = option("ARN of an SNS topic for one message a run", default=None)
 
 
 def pipeline(workspace: Workspace, args: Args, key: bytes | None) -> None:
@@ -65,17 +57,13 @@ def main(args: Args) -> None:
     """Run this job by itself."""
     check_topic(args.topic)
     workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
-    key = transform.read_key(_transform_args(args), workspace.table)
+    key = transform.read_key(args, workspace.table)
     try:
         pipeline(workspace, args, key)
     except Exception as error:
         text = str(error) if isinstance(error, PipelineError) else describe(error)
         send(args.topic, f"cleanroom-etl: {workspace.connector.name} failed", {"message": text})
         raise
-
-
-def _transform_args(args: Args) -> transform.Args:
-    return transform.Args(**{field.name: getattr(args, field.name) for field in fields(transform.Args)})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def bind_header(header: tuple[str, ...], connector: Connector) -> Binding:
     """Bind the names of a file's header to the connector's fields, whatever their order, case and punctuation.
 
     Raises BadFile: ``ambiguous_header`` where two names differ in case only or mean one field, ``missing_column``
-    where a required field is absent.
+    where a required field is absent, or no name is known: then the first row may be data, and is not to be noted.
     """
     folded = [name.strip().casefold() for name in header]
     times = Counter(folded)
@@ -52,4 +52,6 @@ def bind_header(header: tuple[str, ...], connector: Connector) -> Binding:
             "missing_column",
             f"no column for {', '.join(required)}; the header has {len(header)} columns, {len(columns)} of them known",
         )
+    if not columns:
+        raise BadFile("missing_column", f"none of the header's {len(header)} columns is known; has the file a header?")
     return Binding(columns, tuple(ignored), absent)

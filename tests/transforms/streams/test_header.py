@@ -111,3 +111,12 @@ def test_a_required_column_must_be_there(header: tuple[str, ...], aep: Connector
 def test_values_are_not_told_where_a_file_has_no_header(row: tuple[str, ...], aep: Connector) -> None:
     said = str(_refusal(row, aep)).casefold()
     assert not any(value.casefold() in said for value in row if not value.isdigit())
+
+
+def test_a_file_without_a_header_is_refused_without_its_values_even_where_no_column_is_required() -> None:
+    table = parse_table('name = "t"\ncomment = "x"\n[columns.mail]\ncomment = "x"', "t")
+    connector = parse_connector('name = "c"\ncomment = "x"\ntable = "t"\n[columns.mail]', "c", table)
+    with pytest.raises(BadFile) as caught:
+        bind_header(("jane@example.com", "Jane"), connector)
+    assert caught.value.reason == "missing_column"
+    assert "jane" not in str(caught.value).lower()
