@@ -79,6 +79,14 @@ class Section:
             return kinds[0]() if default is _MISSING else default
         return value
 
+    def has(self, name: str) -> bool:
+        """Tell whether the key is there."""
+        return name in self._values
+
+    def is_table(self, name: str) -> bool:
+        """Tell whether the key is there and a table."""
+        return isinstance(self._values.get(name), dict)
+
     def text(self, name: str, default: str = _MISSING, choices: Iterable[str] | None = None) -> str:
         """Return a string; ``choices`` closes the list of what is allowed."""
         value: str = self._get(name, (str,), "a string", default)

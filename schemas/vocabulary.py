@@ -5,27 +5,63 @@ from __future__ import annotations
 from typing import Final
 
 #: Kinds of personal data. A column with one of these is hashed unless its table says ``publish = "clear"``.
-PERSONAL_DATA: Final = ("identifier", "name", "email", "phone", "address", "postal_code", "location", "birth_date")
+PERSONAL_DATA: Final = (
+    "identifier",
+    "name",
+    "email",
+    "phone",
+    "address",
+    "postal_code",
+    "location",
+    "birth_date",
+    "gender",
+    "device_id",
+)
 
-#: How a value is brought into the one form that is compared and hashed; see ``transforms.columns.registry``.
+#: Kinds of values: what a profile has a rule for, so that values come into the one form that is compared and hashed.
 NORMALIZERS: Final = (
     "text",
     "lower",
     "name",
+    "first_name",
+    "last_name",
     "address",
-    "email",
-    "phone",
-    "postal_code",
+    "city",
     "state",
+    "postal_code",
     "country",
+    "email",
+    "hashed_email",
+    "phone",
+    "phone_e164",
+    "hashed_phone",
+    "birth_date",
+    "gender",
+    "mobile_ad_id",
+    "idfa",
+    "f5first",
+    "f5last",
+    "fi",
+    "dobd",
+    "dobm",
+    "doby",
 )
 
-#: How a value is hashed. Only ``sha256`` needs no secret.
-ALGORITHMS: Final = ("hmac-sha256", "salted-sha256", "sha256")
+#: How a value is hashed. ``sha1`` and ``md5`` are for platforms that know no better.
+ALGORITHMS: Final = ("hmac-sha256", "salted-sha256", "sha256", "sha1", "md5")
 KEYED_ALGORITHMS: Final = ("hmac-sha256", "salted-sha256")
 
-#: How the 32 bytes of a hash are written: 64 lower-case hexadecimal digits, or 44 characters of base64.
+#: How the bytes of a hash are written: two lower-case hexadecimal digits a byte, or base64 with padding.
 ENCODINGS: Final = ("hex", "base64")
+
+#: What becomes of a value of which normalising leaves nothing: no value, or, for conformance alone, the hash of "".
+EMPTY: Final = ("null", "hash")
+
+#: How a source may write hashes that it delivers: hexadecimal digits of lower, upper or any case, or base64.
+DELIVERED_ENCODINGS: Final = ("hex", "upper-hex", "any-hex", "base64")
+
+#: The forms of phone numbers: with a plus, without one, without calling code.
+PHONES: Final = ("e164", "digits", "national")
 
 #: What becomes of a column in the published table.
 PUBLISH: Final = ("hash", "clear")
