@@ -21,10 +21,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 unexport SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test check format explain conformance profiles bench clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/ready ## Make the virtual environment: pinned packages, Java if there is none
 
@@ -56,6 +56,16 @@ check: setup ## Lint, formatting and types
 format: setup ## Format, and mend what the linter can mend
 	ruff format .
 	ruff check --fix .
+
+explain: setup ## Show how profiles normalise a value: FIELD=email VALUE=… COUNTRY=US PROFILES=uid2,meta (or FILE=…)
+	@python -m jobs.explain $(if $(FILE),--file "$(FILE)",--field "$(FIELD)" --value "$(VALUE)") \
+		$(if $(COUNTRY),--country "$(COUNTRY)") $(if $(PROFILES),--profiles "$(PROFILES)")
+
+conformance: setup ## Hold the hashes against samples: VECTORS=file.csv (profile, field, country, raw, sha256_hex …)
+	@python -m jobs.conformance --vectors "$(VECTORS)" $(CONFORMANCE_ARGS)
+
+profiles: setup ## Write the reference table of the profiles anew, transforms/profiles/README.md
+	python -m transforms.profiles.reference_table > transforms/profiles/README.md
 
 bench: setup ## Measure speed and memory beside DuckDB, pandas, cryptography and GnuPG (SIZES="1000000 …")
 	python -m tests.benchmarks.run --rows $(SIZES)

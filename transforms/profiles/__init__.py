@@ -1,0 +1,1 @@
+"""How each platform normalises, a file a platform: rules as named steps, of native expressions."""
