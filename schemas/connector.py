@@ -9,6 +9,7 @@ from typing import Final
 from schemas import vocabulary
 from schemas.names import name_problem
 from schemas.problems import Problems, Section, nearest
+from schemas.profile import find_profile, profiles
 from schemas.table import Table, _parse_toml
 
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
@@ -49,6 +50,20 @@ class Format:
 
 
 @dataclass(frozen=True)
+class Prehashed:
+    """What the source says of values that it has hashed itself.
+
+    ``algorithm`` and ``encoding`` are what they look like, ``profile`` the id of the profile that they were normalised
+    by, ``phones`` the form of phone numbers (None of other kinds of values).
+    """
+
+    algorithm: str
+    encoding: str
+    profile: str
+    phones: str | None
+
+
+@dataclass(frozen=True)
 class SourceColumn:
     """How one field of the table arrives: its header names, whether a file must have it, what its values mean."""
 
@@ -57,7 +72,7 @@ class SourceColumn:
     required: bool
     values: dict[str, str]
     date_format: str | None
-    prehashed: str | None
+    prehashed: Prehashed | None
 
 
 @dataclass(frozen=True)
@@ -80,12 +95,18 @@ class Dedup:
 
 @dataclass(frozen=True)
 class Connector:
-    """A source of ours."""
+    """A source of ours.
+
+    ``country`` is the one country of all its rows; else ``country_field`` names the field that tells a row's country
+    (None: the first one that the table normalises as a country), and ``default_country`` is for rows that tell none.
+    """
 
     name: str
     comment: str
     table: str
     load: str
+    country: str | None
+    country_field: str | None
     default_country: str | None
     delivery: Delivery
     format: Format
@@ -129,15 +150,14 @@ def parse_connector(text: str, origin: str, table: Table) -> Connector:
     name = top.text("name")
     if (wrong := name_problem(name)) is not None:
         problems.add("name", f"{name!r} {wrong}")
-    default_country = top.optional_text("default_country")
-    if default_country is not None and not _COUNTRY.fullmatch(default_country):
-        problems.add("default_country", "must be an ISO 3166-1 alpha-2 code such as US")
     connector = Connector(
         name=name,
         comment=top.text("comment"),
         table=top.text("table"),
         load=top.text("load", "full_refresh", vocabulary.LOAD_MODES),
-        default_country=default_country,
+        country=_country(top, "country"),
+        country_field=top.optional_text("country_field"),
+        default_country=_country(top, "default_country"),
         delivery=_delivery(top.section("delivery")),
         format=_format(top.section("format")),
         columns=tuple(_source_column(field, inner, table) for field, inner in top.sections("columns").items()),
@@ -148,6 +168,13 @@ def parse_connector(text: str, origin: str, table: Table) -> Connector:
     _check_connector(connector, table, problems)
     problems.raise_if_any()
     return connector
+
+
+def _country(section: Section, key: str) -> str | None:
+    code = section.optional_text(key)
+    if code is not None and not _COUNTRY.fullmatch(code):
+        section.problem(key, "must be an ISO 3166-1 alpha-2 code such as US")
+    return code
 
 
 def _delivery(section: Section) -> Delivery:
@@ -205,7 +232,7 @@ def _source_column(field: str, section: Section, table: Table) -> SourceColumn:
         required=section.flag("required", default=False),
         values=section.mapping("values"),
         date_format=section.optional_text("date_format"),
-        prehashed=section.optional_text("prehashed", vocabulary.ALGORITHMS),
+        prehashed=_prehashed(section),
     )
     for target in (inner for inner in table.columns if inner.field == field):
         if column.date_format is not None and target.type not in ("date", "timestamp"):
@@ -222,19 +249,58 @@ def _source_column(field: str, section: Section, table: Table) -> SourceColumn:
     return column
 
 
-def _check_prehashed(section: Section, prehashed: str, target: str, table: Table) -> None:
-    output = table.column(target).hash
-    if output is None:
+def _prehashed(section: Section) -> Prehashed | None:
+    if not section.has("prehashed"):
+        return None
+    inner = section.section("prehashed")
+    if not section.is_table("prehashed"):
+        return None
+    name = inner.text("profile")
+    try:
+        profile = find_profile(name).id
+    except KeyError as error:
+        if name:
+            inner.problem("profile", str(error.args[0]))
+        profile = name
+    prehashed = Prehashed(
+        algorithm=inner.text("algorithm", choices=vocabulary.ALGORITHMS),
+        encoding=inner.text("encoding", "hex", vocabulary.DELIVERED_ENCODINGS),
+        profile=profile,
+        phones=inner.optional_text("phones", vocabulary.PHONES),
+    )
+    inner.close()
+    return prehashed
+
+
+def _check_prehashed(section: Section, prehashed: Prehashed, target: str, table: Table) -> None:
+    column = table.column(target)
+    if column.hash is None:
         section.problem("prehashed", f"column {target} of table {table.name} is published in clear")
-    elif output.algorithm != prehashed:
+        return
+    if prehashed.algorithm in vocabulary.ALGORITHMS and column.hash.algorithm != prehashed.algorithm:
         section.problem(
-            "prehashed",
-            f"column {target} of table {table.name} is {output.algorithm}; {prehashed} would never match it",
+            "prehashed.algorithm",
+            f"column {target} of table {table.name} is {column.hash.algorithm}; {prehashed.algorithm} would never "
+            "match it",
         )
-    elif output.encoding != "hex":
+    if prehashed.profile in profiles() and column.profile != prehashed.profile:
         section.problem(
-            "prehashed", f"column {target} of table {table.name} is {output.encoding}; values hashed before must be hex"
+            "prehashed.profile",
+            f"column {target} of table {table.name} is normalised by {column.profile}; values that {prehashed.profile} "
+            "normalised before hashing need not match it",
         )
+    if column.normalize == "phone":
+        form = find_profile(column.profile).phones
+        if prehashed.phones is None:
+            section.problem(
+                "prehashed.phones", f"missing: say how the numbers were written{nearest('', vocabulary.PHONES)}"
+            )
+        elif prehashed.phones != form:
+            section.problem(
+                "prehashed.phones",
+                f"column {target} of table {table.name} has {form} numbers; hashes of {prehashed.phones} ones would "
+                "never match it",
+            )
 
 
 def _rejects(section: Section, table: Table) -> Rejects:
@@ -278,6 +344,7 @@ def _check_connector(connector: Connector, table: Table, problems: Problems) -> 
             if alias in owners and owners[alias] != column.field:
                 problems.add(f"columns.{column.field}.aliases", f"{alias!r} also names {owners[alias]}")
             owners[alias] = column.field
+    _check_country(connector, problems)
     used = {
         "rejects.missing": connector.rejects.missing,
         "rejects.invalid": connector.rejects.invalid,
@@ -289,3 +356,14 @@ def _check_connector(connector: Connector, table: Table, problems: Problems) -> 
         for name in names:
             if name in known and known[name].field not in connector.fields:
                 problems.add(key, f"{name} needs the field {known[name].field}, which [columns] does not have")
+
+
+def _check_country(connector: Connector, problems: Problems) -> None:
+    if connector.country_field is not None and connector.country_field not in connector.fields:
+        problems.add(
+            "country_field",
+            f"{connector.country_field!r} is no field of this connector"
+            f"{nearest(connector.country_field, connector.fields)}",
+        )
+    if connector.country is not None and connector.default_country is not None:
+        problems.add("default_country", "has no meaning beside country, which holds for all rows")

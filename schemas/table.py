@@ -14,6 +14,7 @@ from pyspark.sql import types as T
 from schemas import vocabulary
 from schemas.names import name_problem
 from schemas.problems import Problems, SchemaError, Section, nearest
+from schemas.profile import HOUSE, Profile, find_profile
 
 _SIMPLE_TYPES: Final[dict[str, T.DataType]] = {
     "string": T.StringType(),
@@ -33,15 +34,26 @@ _ALLOW_LIST_LIMIT: Final = 100  # AWS Clean Rooms quota: columns of a configured
 #: What the jobs themselves call columns of their frames: where a row comes from, and why it was refused.
 RESERVED_FIELDS: Final = ("row_id", "source_file", "source_row", "reason")
 
+_KEY_NAME: Final = re.compile("[a-z][a-z0-9_]*")
+
+#: The key of a table that needs only one.
+DEFAULT_KEY: Final = "default"
+
 _TEXT_ONLY: Final = frozenset(vocabulary.NORMALIZERS) - {"text"}
 
 
 @dataclass(frozen=True)
 class HashOutput:
-    """How a published column is hashed: algorithm and encoding, from the closed lists of the vocabulary."""
+    """How a published column is hashed: algorithm and encoding, from the closed lists of the vocabulary.
+
+    ``key`` names the key of a keyed algorithm. ``empty`` says what becomes of a value of which normalising leaves
+    nothing: null, or ``hash``, the hash of the empty text.
+    """
 
     algorithm: str
     encoding: str
+    key: str = DEFAULT_KEY
+    empty: str = "null"
 
     @property
     def keyed(self) -> bool:
@@ -53,8 +65,9 @@ class HashOutput:
 class Column:
     """A column of a published table.
 
-    ``field`` is the name connectors deliver it under; several columns may share one. ``hash`` is None for a column
-    that is published in clear. ``default`` replaces null (partition columns must have one).
+    ``field`` is the name connectors deliver it under; several columns may share one. ``normalize`` is the kind of
+    value, ``profile`` the id of the profile by whose rules it is normalised. ``hash`` is None for a column that is
+    published in clear. ``default`` replaces null (partition columns must have one).
     """
 
     name: str
@@ -62,6 +75,7 @@ class Column:
     comment: str
     field: str
     normalize: str
+    profile: str
     personal_data: str | None
     hash: HashOutput | None
     default: str | None
@@ -77,7 +91,7 @@ class Table:
     """A table of ours, as it stands in the catalog.
 
     ``partitions`` are names of columns. ``max_shrink`` is the share of its rows the table may lose from one run to
-    the next before publication is refused.
+    the next before publication is refused. ``hash_of_nothing`` allows columns to hold the hash of the empty text.
     """
 
     name: str
@@ -85,6 +99,7 @@ class Table:
     columns: tuple[Column, ...]
     partitions: tuple[str, ...]
     max_shrink: float
+    hash_of_nothing: bool
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -107,9 +122,10 @@ class Table:
         return tuple(column for column in self.columns if column.hash is not None)
 
     @property
-    def needs_key(self) -> bool:
-        """Whether any column needs the hash key."""
-        return any(column.hash is not None and column.hash.keyed for column in self.columns)
+    def key_names(self) -> tuple[str, ...]:
+        """The names of the keys that the columns are hashed with, in order."""
+        names = (column.hash.key for column in self.columns if column.hash is not None and column.hash.keyed)
+        return tuple(sorted(set(names)))
 
     @property
     def schema_hash(self) -> str:
@@ -149,17 +165,20 @@ def parse_table(text: str, origin: str) -> Table:
     standard = HashOutput(
         hashing.text("algorithm", "hmac-sha256", vocabulary.ALGORITHMS),
         hashing.text("encoding", "hex", vocabulary.ENCODINGS),
+        _key_name(hashing, DEFAULT_KEY),
+        hashing.text("empty", "null", vocabulary.EMPTY),
     )
     hashing.close()
     publication = top.section("publication")
     max_shrink = publication.share("max_shrink", 0.5)
+    hash_of_nothing = publication.flag("hash_of_nothing", default=False)
     publication.close()
     columns = tuple(_column(inner, section, standard) for inner, section in top.sections("columns").items())
     partitions = top.texts("partitions")
     top.close()
     if (wrong := name_problem(name)) is not None:
         problems.add("name", f"{name!r} {wrong}")
-    table = Table(name, comment, columns, partitions, max_shrink)
+    table = Table(name, comment, columns, partitions, max_shrink, hash_of_nothing)
     _check_table(table, problems)
     problems.raise_if_any()
     return table
@@ -188,13 +207,13 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
         section.problem("comment", f"is longer than the Data Catalog's {_COMMENT_LIMIT} characters")
     personal_data = section.optional_text("personal_data", vocabulary.PERSONAL_DATA)
     publish = section.text("publish", "hash" if personal_data else "clear", vocabulary.PUBLISH)
-    algorithm = section.text("algorithm", standard.algorithm, vocabulary.ALGORITHMS)
-    encoding = section.text("encoding", standard.encoding, vocabulary.ENCODINGS)
+    hashed = publish == "hash"
     normalize = section.text("normalize", "text", vocabulary.NORMALIZERS)
+    profile = _profile(section, normalize)
+    output = _hash_output(section, standard, profile, normalize, hashed=hashed)
     default = section.optional_text("default")
     field = section.text("field", name)
     _check_field(field, name, section)
-    hashed = publish == "hash"
     if hashed and type_name != "string":
         section.problem("type", f"a hashed column is a string, not {type_name}")
     if normalize in _TEXT_ONLY and type_name != "string":
@@ -210,10 +229,50 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
         comment,
         field,
         normalize,
+        profile.id,
         personal_data,
-        HashOutput(algorithm, encoding) if hashed else None,
+        output if hashed else None,
         default,
     )
+
+
+def _profile(section: Section, normalize: str) -> Profile:
+    name = section.text("profile", HOUSE)
+    try:
+        profile = find_profile(name)
+    except KeyError as error:
+        section.problem("profile", str(error.args[0]))
+        return find_profile(HOUSE)
+    if normalize in vocabulary.NORMALIZERS and normalize not in profile.fields:
+        section.problem("normalize", f"{profile.id} has no rule for {normalize}{nearest(normalize, profile.fields)}")
+    return profile
+
+
+def _hash_output(
+    section: Section, standard: HashOutput, profile: Profile, normalize: str, *, hashed: bool
+) -> HashOutput:
+    """Return how a column is hashed: as it says itself, else as its platform compares it, else as the table says."""
+    field = profile.fields.get(normalize)
+    algorithm, encoding = standard.algorithm, standard.encoding
+    if profile.name != HOUSE and field is not None:
+        if field.algorithm is None and hashed and section.optional_text("algorithm") is None:
+            section.problem(
+                "publish", f'{profile.id} compares {normalize} unhashed: say publish = "clear", or give an algorithm'
+            )
+        algorithm, encoding = field.algorithm or algorithm, field.encoding or encoding
+    return HashOutput(
+        section.text("algorithm", algorithm, vocabulary.ALGORITHMS),
+        section.text("encoding", encoding, vocabulary.ENCODINGS),
+        _key_name(section, standard.key),
+        section.text("empty", standard.empty, vocabulary.EMPTY),
+    )
+
+
+def _key_name(section: Section, standard: str) -> str:
+    name = section.text("key", standard)
+    if not _KEY_NAME.fullmatch(name):
+        section.problem("key", f"{name!r} must be lower-case letters, digits and _, for --hash-key names it")
+    return name
 
 
 def _check_field(field: str, column: str, section: Section) -> None:
@@ -232,6 +291,7 @@ def _check_table(table: Table, problems: Problems) -> None:
         problems.add(
             "columns", f"AWS Clean Rooms allows {_ALLOW_LIST_LIMIT} columns a configured table, here are {len(names)}"
         )
+    _check_empty(table, problems)
     for partition in table.partitions:
         if partition not in names:
             problems.add("partitions", f"{partition!r} is no column of this table{nearest(partition, names)}")
@@ -245,3 +305,13 @@ def _check_table(table: Table, problems: Problems) -> None:
             problems.add(f"columns.{partition}.default", "missing: a partition column needs a value to stand for null")
     if table.columns and len(table.partitions) == len(table.columns):
         problems.add("partitions", "at least one column must be stored in the files")
+
+
+def _check_empty(table: Table, problems: Problems) -> None:
+    for column in table.columns:
+        if column.hash is not None and column.hash.empty == "hash" and not table.hash_of_nothing:
+            problems.add(
+                f"columns.{column.name}.empty",
+                "the hash of the empty text makes strangers match; a table that is to hold it all the same says "
+                "publication.hash_of_nothing = true",
+            )

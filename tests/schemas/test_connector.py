@@ -9,6 +9,7 @@ from schemas.connector import (
     Dedup,
     Delivery,
     Format,
+    Prehashed,
     Rejects,
     SourceColumn,
     normalize_header,
@@ -62,6 +63,10 @@ order_by = ["-age", "status"]
 """
 
 
+def hashed_by(algorithm: str = "hmac-sha256", encoding: str = "any-hex", profile: str = "cleanroom-etl") -> str:
+    return f'prehashed = {{ algorithm = "{algorithm}", encoding = "{encoding}", profile = "{profile}" }}'
+
+
 @pytest.fixture(scope="module")
 def table() -> Table:
     return parse_table(TABLE, "people.toml")
@@ -89,6 +94,8 @@ def test_a_connector_is_what_its_file_says(table: Table) -> None:
         comment="Mine",
         table="people",
         load="full_refresh",
+        country=None,
+        country_field=None,
         default_country="DE",
         delivery=Delivery(
             "quiet_period", 5, 3600, "manifest-*.json", "*.DONE", (), ("envelope", "openpgp", "plain"), None
@@ -188,13 +195,21 @@ def test_the_table_is_known_before_the_rest_is_read() -> None:
          ["columns.age.values: column age of table people is int; only text is translated"]),
         (("[columns.age]", "[columns.age]\nvalues = { a = 1 }"), ["columns.age.values: must map strings to strings"]),
         (("[columns.age]", '[columns.age]\nvalues = "x"'), ["columns.age.values: must be a table of strings, not str"]),
-        (("[columns.age]", '[columns.age]\nprehashed = "sha256"'),
+        (("[columns.age]", f"[columns.age]\n{hashed_by()}"),
          ["columns.age.prehashed: column age of table people is published in clear"]),
-        (("required = true", 'prehashed = "sha256"'),
-         ["columns.email.prehashed: column email of table people is hmac-sha256; sha256 would never match it"]),
-        (("required = true", 'prehashed = "md5"'), ["columns.email.prehashed: 'md5' is not known"]),
-        (("[columns.age]", '[columns.age]\n[columns.second_email]\nprehashed = "hmac-sha256"'),
-         ["columns.second_email.prehashed: column email_b64 of table people is base64"]),
+        (("required = true", hashed_by(algorithm="sha256")),
+         ["columns.email.prehashed.algorithm: column email of table people is hmac-sha256; sha256 would never match"]),
+        (("required = true", hashed_by(algorithm="md6")), ["columns.email.prehashed.algorithm: 'md6' is not known"]),
+        (("required = true", hashed_by(profile="adobe")),
+         ["columns.email.prehashed.profile: column email of table people is normalised by cleanroom-etl@1; values "]),
+        (("required = true", hashed_by(profile="adobee")),
+         ["columns.email.prehashed.profile: 'adobee' is no profile; did you mean adobe?"]),
+        (("required = true", hashed_by(encoding="HEX")), ["columns.email.prehashed.encoding: 'HEX' is not known"]),
+        (("required = true", "prehashed = 'sha256'"), ["columns.email.prehashed: must be a table, not str"]),
+        (('default_country = "DE"', 'default_country = "DE"\ncountry = "DE"'),
+         ["default_country: has no meaning beside country"]),
+        (('default_country = "DE"', 'country = "Germany"'), ["country: must be an ISO 3166-1 alpha-2 code"]),
+        (('default_country = "DE"', 'country_field = "land"'), ["country_field: 'land' is no field of this connector"]),
         (('missing = ["email"]', 'missing = ["e_mail"]'),
          ["rejects.missing: 'e_mail' is not known; did you mean email?"]),
         (('missing = ["email"]', 'invalid = ["born"]'),
@@ -220,13 +235,13 @@ def test_a_mistake_is_told_with_file_key_and_nearest_name(
 
 def test_good_combinations(table: Table) -> None:
     text = changed(
-        ("required = true", 'prehashed = "hmac-sha256"'),
+        ("required = true", hashed_by(encoding="base64")),
         ("[columns.age]", '[columns.age]\n[columns.born]\ndate_format = "yyyy-MM-dd"'),
         ('delimiter = ";"', "delimiter = \"\\t\"\nquote = '\"'\nescape = '\\'"),
         ("quiet_seconds = 5", "snapshot = '(?P<snapshot>\\d+)'"),
     )
     connector = parse_connector(text, "mine.toml", table)
-    assert connector.column("email").prehashed == "hmac-sha256"
+    assert connector.column("email").prehashed == Prehashed("hmac-sha256", "base64", "cleanroom-etl@1", None)
     assert connector.column("born").date_format == "yyyy-MM-dd"
     assert connector.format == Format("\t", '"', "\\", ())
 

@@ -8,9 +8,10 @@ import pytest
 
 from schemas import vocabulary
 from schemas.connector import Connector, parse_connector, table_name_of
+from schemas.profile import profiles
 from schemas.table import RESERVED_FIELDS, Table, parse_table
 from tests.fixtures.aep_delivery import HEADERS, Header
-from transforms.columns.registry import NORMALIZERS
+from transforms.profiles.registry import ALREADY_HASHED, RULES
 from transforms.streams.header import bind_header
 
 
@@ -70,8 +71,11 @@ def test_what_the_customer_profile_publishes() -> None:
     assert table.partitions == ("country",)
 
 
-def test_code_gives_every_normaliser_a_meaning() -> None:
-    assert set(NORMALIZERS) == set(vocabulary.NORMALIZERS)
+def test_code_gives_every_word_of_the_profiles_a_meaning_and_no_word_is_unused() -> None:
+    fields = [field for profile in profiles().values() for field in profile.fields.values()]
+    assert {field.rule for field in fields} == set(RULES)
+    assert {field.name for field in fields} == set(vocabulary.NORMALIZERS)
+    assert {profile.already_hashed for profile in profiles().values()} - {""} == set(ALREADY_HASHED)
 
 
 def test_closed_lists_hold_nothing_twice() -> None:

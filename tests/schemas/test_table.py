@@ -29,6 +29,9 @@ default = "ZZ"
 """
 
 
+OURS = "cleanroom-etl@1"
+
+
 def problems(text: str) -> list[str]:
     with pytest.raises(SchemaError) as caught:
         parse_table(text, "mine.toml")
@@ -48,15 +51,15 @@ def test_a_table_is_what_its_file_says() -> None:
     table = parse_table(GOOD, "mine.toml")
     assert (table.name, table.comment, table.partitions, table.max_shrink) == ("people", "People", ("country",), 0.5)
     assert table.columns == (
-        Column("email", "string", "hash", "email", "email", "email", HashOutput("hmac-sha256", "hex"), None),
-        Column("age", "int", "years", "age", "text", None, None, None),
-        Column("country", "string", "code", "country", "country", None, None, "ZZ"),
+        Column("email", "string", "hash", "email", "email", OURS, "email", HashOutput("hmac-sha256", "hex"), None),
+        Column("age", "int", "years", "age", "text", OURS, None, None, None),
+        Column("country", "string", "code", "country", "country", OURS, None, None, "ZZ"),
     )
     assert [column.name for column in table.data_columns] == ["email", "age"]
     assert [column.name for column in table.partition_columns] == ["country"]
     assert [column.name for column in table.hashed_columns] == ["email"]
     assert table.fields == ("email", "age", "country")
-    assert table.needs_key
+    assert table.key_names == ("default",)
     with pytest.raises(KeyError):
         table.column("phone")
 
@@ -71,8 +74,101 @@ def test_a_hash_may_differ_for_each_column() -> None:
     assert table.column("email").hash == HashOutput("sha256", "base64")
     assert table.column("salted").hash == HashOutput("salted-sha256", "base64")
     assert table.fields == ("email", "age", "country")
-    assert table.needs_key
-    assert not parse_table(changed(("[columns.email]", '[hash]\nalgorithm = "sha256"\n[columns.email]')), "x").needs_key
+    assert table.key_names == ("default",)
+    plain = changed(("[columns.email]", '[hash]\nalgorithm = "sha256"\n[columns.email]'))
+    assert parse_table(plain, "x").key_names == ()
+
+
+PEOPLE = """
+name = "people"
+comment = "People"
+{table}
+[columns.id]
+comment = "id"
+publish = "hash"
+{column}
+"""
+
+
+def hashed(column: str, table: str = "") -> HashOutput | None:
+    return parse_table(PEOPLE.format(table=table, column=column), "x").column("id").hash
+
+
+@pytest.mark.parametrize(
+    ("profile", "kind", "expected"),
+    [
+        ("uid2", "email", HashOutput("sha256", "base64")),
+        ("euid", "phone", HashOutput("sha256", "base64")),
+        ("amc", "postal_code", HashOutput("sha256", "hex")),
+        ("liveramp", "email", HashOutput("sha256", "hex")),
+        ("liveramp", "phone", HashOutput("sha1", "hex")),
+        ("liveramp", "idfa", HashOutput("sha1", "hex")),
+        ("google-ads", "email", HashOutput("sha256", "hex")),
+        ("plain", "text", HashOutput("sha256", "hex")),
+        ("cleanroom-etl", "email", HashOutput("hmac-sha256", "hex")),  # our own rules prescribe no hash
+    ],
+)
+def test_a_column_is_hashed_as_its_platform_compares_it(profile: str, kind: str, expected: HashOutput) -> None:
+    assert hashed(f'profile = "{profile}"\nnormalize = "{kind}"') == expected
+
+
+def test_a_platforms_hash_goes_before_the_tables_and_the_columns_own_before_both() -> None:
+    standard = '[hash]\nalgorithm = "salted-sha256"\nencoding = "base64"\nkey = "house"\n'
+    assert hashed("", standard) == HashOutput("salted-sha256", "base64", "house")
+    liveramp = 'profile = "liveramp"\nnormalize = "phone"\n'
+    assert hashed(liveramp, standard) == HashOutput("sha1", "hex", "house")
+    assert hashed(f'{liveramp}encoding = "base64"', standard) == HashOutput("sha1", "base64", "house")
+    assert hashed(f'{liveramp}algorithm = "md5"', standard) == HashOutput("md5", "hex", "house")
+    own = 'profile = "uid2"\nnormalize = "email"\nalgorithm = "hmac-sha256"\nencoding = "hex"\nkey = "partner"'
+    assert hashed(own, standard) == HashOutput("hmac-sha256", "hex", "partner")
+
+
+def test_a_column_says_which_version_of_its_profile_it_has() -> None:
+    def column(profile: str) -> Column:
+        text = PEOPLE.format(table="", column=f'normalize = "email"\nprofile = "{profile}"')
+        return parse_table(text, "x").column("id")
+
+    assert column("amc").profile == "amc-uploader@3.0.15"
+    assert column("amc-uploader@3.0.11").profile == "amc-uploader@3.0.11"
+    assert column("meta-sdk").profile == "meta@sdk"
+    assert PEOPLE.count("profile") == 0
+    assert parse_table(PEOPLE.format(table="", column=""), "x").column("id").profile == OURS
+
+
+def test_what_a_platform_compares_unhashed_is_published_in_clear_or_hashed_on_purpose() -> None:
+    zip_code = 'profile = "google-ads"\nnormalize = "postal_code"\n'
+    assert hashed(f'{zip_code}algorithm = "sha256"') == HashOutput("sha256", "hex")
+    clear = PEOPLE.replace('publish = "hash"', 'publish = "clear"').format(table="", column=zip_code)
+    assert parse_table(clear, "x").column("id").hash is None
+
+
+def test_the_hash_of_nothing_needs_the_tables_consent() -> None:
+    consent = "[publication]\nhash_of_nothing = true\n"
+    amc = 'profile = "amc"\nnormalize = "email"\n'
+    assert hashed(f'{amc}empty = "hash"', consent) == HashOutput("sha256", "hex", empty="hash")
+    assert hashed(amc, consent) == HashOutput("sha256", "hex", empty="null")  # and is asked for column by column
+    assert parse_table(PEOPLE.format(table=consent, column=amc), "x").hash_of_nothing
+    assert hashed(f'{amc}empty = "null"', f'{consent}[hash]\nempty = "hash"') == HashOutput("sha256", "hex")
+    # A column in clear has no hash, whatever the table's standard is.
+    clear = PEOPLE.replace('publish = "hash"', "").format(table='[hash]\nempty = "hash"', column="")
+    assert parse_table(clear, "x").column("id").hash is None
+
+
+def test_the_keys_of_a_table_are_those_of_its_keyed_columns() -> None:
+    hashed_columns = {
+        "a": 'key = "partner"',
+        "b": 'key = "house"',
+        "c": 'key = "partner"\nalgorithm = "salted-sha256"',
+        "d": "",
+        "e": 'key = "unused"\nalgorithm = "sha256"',
+        "f": 'key = "unused_too"\nprofile = "uid2"\nnormalize = "email"',
+    }
+    text = "".join(
+        f'[columns.{name}]\ncomment = "x"\npublish = "hash"\n{more}\n' for name, more in hashed_columns.items()
+    )
+    clear = '[columns.g]\ncomment = "x"\nkey = "unused_as_well"\n'
+    table = parse_table(f'name = "x"\ncomment = "x"\n{text}{clear}', "x")
+    assert table.key_names == ("default", "house", "partner")
 
 
 def test_personal_data_is_hashed_unless_the_file_says_clear() -> None:
@@ -145,10 +241,34 @@ def test_types_that_clean_rooms_or_the_catalog_do_not_take(name: str) -> None:
          ["columns.age.default: only a string column can have one, and this one is int"]),
         ([('type = "int"', 'type = "int"\ndefault = 0')], ["columns.age.default: must be a string, not int"]),
         ([('normalize = "email"', 'default = "x"')], ["columns.email.default: a hashed column keeps its nulls"]),
-        ([('normalize = "email"', 'algorithm = "md5"')],
-         ["columns.email.algorithm: 'md5' is not known; valid: hmac-sha256"]),
+        ([('normalize = "email"', 'algorithm = "md6"')],
+         ["columns.email.algorithm: 'md6' is not known; did you mean md5?"]),
+        ([('normalize = "email"', 'algorithm = "crc32"')],
+         ["columns.email.algorithm: 'crc32' is not known; valid: hmac-sha256, md5, salted-sha256, sha1, sha256"]),
         ([('normalize = "email"', 'encoding = "Hex"')],
          ["columns.email.encoding: 'Hex' is not known; did you mean hex?"]),
+        ([('normalize = "email"', 'normalize = "email"\nprofile = "uid3"')],
+         ["columns.email.profile: 'uid3' is no profile; did you mean uid2?"]),
+        ([('normalize = "email"', 'normalize = "email"\nprofile = 2')],
+         ["columns.email.profile: must be a string, not int"]),
+        ([('normalize = "email"', 'profile = "uid2"')], ["columns.email.normalize: uid2@docs has no rule for text"]),
+        ([('normalize = "email"', 'normalize = "gender"')],
+         ["columns.email.normalize: cleanroom-etl@1 has no rule for gender"]),
+        ([('normalize = "email"', 'normalize = "city"\nprofile = "adobe"')],
+         ["columns.email.normalize: adobe@1 has no rule for city; valid: email, phone, phone_e164"]),
+        ([('normalize = "email"', 'normalize = "postal_code"\nprofile = "google-ads"')],
+         ['columns.email.publish: google-ads@customer-match compares postal_code unhashed: say publish = "clear"']),
+        ([('normalize = "email"', 'normalize = "hashed_email"\nprofile = "uid2"')],
+         ['columns.email.publish: uid2@docs compares hashed_email unhashed: say publish = "clear", or give an']),
+        ([('normalize = "email"', 'normalize = "email"\nempty = "hash"')],
+         ["columns.email.empty: the hash of the empty text makes strangers match"]),
+        ([("[columns.email]", '[hash]\nempty = "hash"\n[columns.email]')],
+         ["columns.email.empty: the hash of the empty text makes strangers match"]),
+        ([('normalize = "email"', 'normalize = "email"\nempty = "drop"')],
+         ["columns.email.empty: 'drop' is not known; valid: hash, null"]),
+        ([("[columns.email]", '[publication]\nhash_of_nothing = "yes"\n[columns.email]')],
+         ["publication.hash_of_nothing: must be true or false, not str"]),
+        ([('normalize = "email"', 'normalize = "email"\nkey = 7')], ["columns.email.key: must be a string, not int"]),
         ([("[columns.email]", '[hash]\nalgorithm = "sha-256"\nsalt = "x"\n[columns.email]')],
          ["hash.algorithm: 'sha-256' is not known; did you mean sha256?", "hash.salt: unknown key"]),
         ([("[columns.email]", "hash = 3\n[columns.email]")], ["mine.toml: hash: must be a table, not int"]),
@@ -229,8 +349,11 @@ def test_the_schema_hash_tells_any_change_of_meaning() -> None:
             ('type = "int"', 'type = "bigint"'),
             ('normalize = "email"', 'normalize = "lower"'),
             ('normalize = "email"', 'normalize = "email"\nencoding = "base64"'),
+            ('normalize = "email"', 'normalize = "email"\nkey = "partner"'),
+            ('normalize = "email"', 'normalize = "email"\nprofile = "amc"'),
+            ('normalize = "email"', 'normalize = "email"\nprofile = "amc-uploader@3.0.11"'),
             ('default = "ZZ"', 'default = "XX"'),
         ]
     }
-    assert len(hashes) == 6
+    assert len(hashes) == 9
     assert len({dataclasses.replace(table, partitions=()).schema_hash, table.schema_hash}) == 2

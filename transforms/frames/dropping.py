@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from schemas.connector import Connector
 from schemas.table import Table
-from transforms.frames.mapping import table_value
+from transforms.frames.mapping import value_of, with_values
 
 #: The reason of a row that another row of the same identity wins over.
 DUPLICATE: Final = "duplicate"
@@ -35,21 +35,19 @@ def find_dropped_rows(frame: DataFrame, connector: Connector, table: Table) -> D
     rules = connector.rejects
     ordering = [name for name, _ in connector.dedup.order_by]
     names = dict.fromkeys((*rules.invalid, *connector.dedup.keys, *ordering))
-    values = {name: table_value(table.column(name), connector, table).alias(_value_of(name)) for name in names}
-    delivered = dict.fromkeys(table.column(name).field for name in (*rules.missing, *rules.invalid))
-    narrow = frame.select(ROW_ID, *delivered, *values.values()).withColumn(REASON, _reject_reason(connector, table))
+    narrow = with_values(frame, connector, table, names).withColumn(REASON, _reject_reason(connector, table))
     if not connector.dedup.keys:
         return narrow.where(F.col(REASON).isNotNull()).select(ROW_ID, REASON)
-    digest = F.when(F.col(REASON).isNull(), _digest([F.col(_value_of(name)) for name in connector.dedup.keys]))
+    digest = F.when(F.col(REASON).isNull(), _digest([F.col(value_of(name)) for name in connector.dedup.keys]))
     # A row without a key of its own gets one that no digest has the length of, so it is alone with it.
     key = F.coalesce(digest, F.col(ROW_ID).cast("string").cast("binary"))
     order = [
-        (F.desc_nulls_last if descending else F.asc_nulls_last)(_value_of(name))
+        (F.desc_nulls_last if descending else F.asc_nulls_last)(value_of(name))
         for name, descending in connector.dedup.order_by
     ]
     rank = F.row_number().over(Window.partitionBy(_KEY).orderBy(*order, F.desc(ROW_ID)))
     return (
-        narrow.select(ROW_ID, REASON, *map(_value_of, ordering), key.alias(_KEY))
+        narrow.select(ROW_ID, REASON, *map(value_of, ordering), key.alias(_KEY))
         .withColumn(_RANK, rank)
         .where(F.col(REASON).isNotNull() | (F.col(_RANK) > F.lit(1)))
         .select(ROW_ID, F.coalesce(REASON, F.lit(DUPLICATE)).alias(REASON))
@@ -59,10 +57,6 @@ def find_dropped_rows(frame: DataFrame, connector: Connector, table: Table) -> D
 def rejected_rows(frame: DataFrame, dropped: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Return the ``columns`` of the rows that a rule refused, ``reason`` among them; duplicates are no rejects."""
     return frame.join(dropped.where(F.col(REASON) != F.lit(DUPLICATE)), ROW_ID).select(*columns)
-
-
-def _value_of(name: str) -> str:
-    return f"__value_{name}"
 
 
 def drop_rows(frame: DataFrame, dropped: DataFrame) -> DataFrame:
@@ -86,7 +80,7 @@ def drop_rows(frame: DataFrame, dropped: DataFrame) -> DataFrame:
 def _reject_reason(connector: Connector, table: Table) -> Column:
     reason = F.lit(None).cast("string")
     for name in reversed(connector.rejects.invalid):
-        is_invalid = F.col(table.column(name).field).isNotNull() & F.col(_value_of(name)).isNull()
+        is_invalid = F.col(table.column(name).field).isNotNull() & F.col(value_of(name)).isNull()
         reason = F.when(is_invalid, F.lit(f"invalid_{name}")).otherwise(reason)
     for name in reversed(connector.rejects.missing):
         reason = F.when(F.col(table.column(name).field).isNull(), F.lit(f"missing_{name}")).otherwise(reason)
