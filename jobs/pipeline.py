@@ -15,6 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs import archive, decrypt, transform
@@ -32,7 +33,7 @@ class Args(decrypt.Args, transform.Args, archive.Args):
     """The arguments of the three jobs together."""
 
 
-def pipeline(workspace: Workspace, args: Args, key: bytes | None) -> None:
+def pipeline(workspace: Workspace, args: Args, keys: Mapping[str, bytes]) -> None:
     """Bring the unfinished run, or else a new one, to its end."""
     with hold_lock(workspace.storage, workspace.connector.name) as lock:
         run = decrypt.decrypt(workspace, args)
@@ -42,7 +43,7 @@ def pipeline(workspace: Workspace, args: Args, key: bytes | None) -> None:
         if run.next_step is None:
             tell(f"run {run.run_id} is complete; nothing to do")
             return
-        transform.transform(workspace, run, key)
+        transform.transform(workspace, run, keys)
         transform.publish(workspace, run, lock, allow_shrink=args.allow_shrink)
         archive.archive(workspace, run, args.topic)
 
@@ -57,9 +58,9 @@ def main(args: Args) -> None:
     """Run this job by itself."""
     check_topic(args.topic)
     workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
-    key = transform.read_key(args, workspace.table)
+    keys = transform.read_keys(args, workspace.table)
     try:
-        pipeline(workspace, args, key)
+        pipeline(workspace, args, keys)
     except Exception as error:
         text = str(error) if isinstance(error, PipelineError) else describe(error)
         send(args.topic, f"cleanroom-etl: {workspace.connector.name} failed", {"message": text})

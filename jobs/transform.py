@@ -20,18 +20,19 @@ import hashlib
 import hmac
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.runtime.accounting import Accounting, FileAccount, check_rejects
 from jobs.runtime.args import option
 from jobs.runtime.catalog import PublishedPartition, PublishedTable, describe_table
 from jobs.runtime.decode import RAGGED, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW, FileOutcome
-from jobs.runtime.errors import ArgumentError, NothingToDoError, VerificationError
-from jobs.runtime.keys import read_hash_key
+from jobs.runtime.errors import ArgumentError, NothingToDoError, RuntimeEnvironmentError, VerificationError
+from jobs.runtime.keys import read_hash_keys
 from jobs.runtime.ledger import Run, named_run, unfinished_run
 from jobs.runtime.lock import Lock, hold_lock
 from jobs.runtime.progress import progress, tell
@@ -39,15 +40,16 @@ from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session
 from jobs.runtime.workspace import Workspace, open_workspace
 from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
-from schemas.table import Table
-from transforms.columns.hashing import KEY_COLUMNS, key_row
+from schemas.table import DEFAULT_KEY, Table
+from transforms.columns.hashing import key_row
+from transforms.columns.phone_library import metadata_version
 from transforms.frames.conform import conform
 from transforms.frames.dropping import DUPLICATE, REASON, drop_rows, find_dropped_rows, rejected_rows
-from transforms.frames.mapping import cleansed, with_table_columns
-from transforms.frames.pseudonymise import pseudonymise
-
-#: Version of the normalisation rules; it changes when any hash could change.
-NORMALIZATION: Final = "cleanroom-etl@1"
+from transforms.frames.mapping import COUNTRY, cleansed, country_field, outputs, table_columns, with_values
+from transforms.frames.match_readiness import match_readiness, measures
+from transforms.frames.normalise import with_reasons
+from transforms.frames.pseudonymise import key_schema, pseudonymise
+from transforms.profiles.registry import uses_libphonenumber
 
 _INPUT_BYTES_A_TASK: Final = 256 << 20  # of Parquet; becomes up to 1 GB of hashes, which no codec makes smaller
 _ROWS_A_SHUFFLE_TASK: Final = 2_000_000  # of a row id, a digest and the order columns
@@ -59,25 +61,30 @@ _FORMAT_OPTIONS: Final = {"compression": "snappy", "maxRecordsPerFile": str(_ROW
 class Args(ConnectorArgs):
     """The arguments of this job."""
 
-    hash_key: str | None = option("secret of the hashes: file:/… or secretsmanager:…", default=None)
+    hash_key: str | None = option(
+        "secret of the hashes: file:/… or secretsmanager:…; of several: name=file:/…,name=…", default=None
+    )
     catalog_database: str | None = option(
         "Glue database to publish in, instead of documents below --root", default=None
     )
     allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
 
 
-def read_key(args: Args, table: Table) -> bytes | None:
-    """Return the hash key, or None where the table needs none. Raises ArgumentError where it is missing."""
-    if args.hash_key is None and table.needs_key:
+def read_keys(args: Args, table: Table) -> dict[str, bytes]:
+    """Return the hash keys that the table needs, by their names. Raises ArgumentError where one is missing."""
+    if not table.key_names:
+        return {}
+    if args.hash_key is None:
         raise ArgumentError(f"missing --hash-key: table {table.name} has keyed hashes (file:/… or secretsmanager:…)")
-    return read_hash_key(args.hash_key) if args.hash_key is not None and table.needs_key else None
+    return read_hash_keys(args.hash_key, table.key_names)
 
 
-def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
+def transform(workspace: Workspace, run: Run, keys: Mapping[str, bytes]) -> None:
     """Write what the run will publish, and verify it."""
     if run.entry("transform") is not None:
         tell(f"run {run.run_id}: transform was done before")
         return
+    phonenumbers = _phonenumbers(workspace.table)
     files = [FileOutcome.from_document(each) for each in run.finished("decrypt")["files"]]
     good = [each for each in files if not each.reason]
     attempt = run.begin("transform")
@@ -96,17 +103,21 @@ def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
             kept = workspace.connector.fields if workspace.connector.rejects.keep_values else ()
             located = rejected_rows(source, dropped, (SOURCE_FILE, SOURCE_ROW, REASON, *kept))
             located.write.parquet(workspace.storage.uri(rejects))
+            counted = Observation("match readiness")
             published = (
                 source.transform(drop_rows, dropped)
-                .transform(with_table_columns, workspace.connector, workspace.table)
-                .transform(pseudonymise, workspace.connector, workspace.table, _key_frame(spark, key))
+                .transform(with_values, workspace.connector, workspace.table)
+                .transform(with_reasons, outputs(workspace.connector, workspace.table), COUNTRY)
+                .observe(counted, *measures(workspace.connector, workspace.table))
+                .transform(table_columns, workspace.connector, workspace.table)
+                .transform(pseudonymise, workspace.connector, workspace.table, _key_frame(spark, keys))
                 .transform(conform, workspace.table)
             )
             _write(published, workspace.storage.uri(output), workspace.table)
         finally:
             dropped.unpersist()
     wrote = time.monotonic()
-    written = _verify(spark, workspace, output, accounting, key)
+    written, distinct = _verify(spark, workspace, output, accounting, keys)
     run.finish(
         "transform",
         {
@@ -125,7 +136,10 @@ def transform(workspace: Workspace, run: Run, key: bytes | None) -> None:
             "fill": {
                 c.name: fill_of(c, workspace.table, written, workspace.connector) for c in workspace.table.columns
             },
-            "hash_key_id": _key_id(key),
+            "match_readiness": match_readiness(counted.get, workspace.connector, workspace.table) if rows else None,
+            "distinct": distinct,
+            "hash_key_id": ",".join(_key_id(name, key) for name, key in keys.items()),
+            "phonenumbers": phonenumbers,
         },
     )
 
@@ -161,16 +175,31 @@ def _read_raw(spark: SparkSession, workspace: Workspace, files: list[FileOutcome
     return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
 
 
-def _key_frame(spark: SparkSession, key: bytes | None) -> DataFrame | None:
-    """Make the one-row frame that carries the key: as data it stands in no plan, no log and no UI."""
-    if key is None:
+def _key_frame(spark: SparkSession, keys: Mapping[str, bytes]) -> DataFrame | None:
+    """Make the one-row frame that carries the keys: as data they stand in no plan, no log and no UI."""
+    if not keys:
         return None
-    return spark.createDataFrame([key_row(key)], ", ".join(f"{name} binary" for name in KEY_COLUMNS))
+    row = tuple(part for key in keys.values() for part in key_row(key))
+    return spark.createDataFrame([row], key_schema(keys))
 
 
-def _key_id(key: bytes | None) -> str | None:
+def _key_id(name: str, key: bytes) -> str:
     """Return a name for the key that tells nothing about it, so that two runs can be seen to have had the same one."""
-    return None if key is None else hmac.new(key, b"cleanroom-etl key id", hashlib.sha256).hexdigest()[:16]
+    fingerprint = hmac.new(key, b"cleanroom-etl key id", hashlib.sha256).hexdigest()[:16]
+    return fingerprint if name == DEFAULT_KEY else f"{name}={fingerprint}"
+
+
+def _phonenumbers(table: Table) -> str:
+    """Return the version of the metadata that phone numbers are read with; empty where there are none.
+
+    Raises RuntimeEnvironmentError where it is needed and not installed.
+    """
+    if not any(uses_libphonenumber(c.profile, c.normalize) for c in table.columns):
+        return ""
+    try:
+        return metadata_version()
+    except ImportError as error:
+        raise RuntimeEnvironmentError(str(error)) from None
 
 
 def _account(files: list[FileOutcome], dropped: DataFrame) -> Accounting:
@@ -203,8 +232,8 @@ def _write(frame: DataFrame, uri: str, table: Table) -> None:
 
 
 def _verify(
-    spark: SparkSession, workspace: Workspace, output: str, accounting: Accounting, key: bytes | None
-) -> list[WrittenFile]:
+    spark: SparkSession, workspace: Workspace, output: str, accounting: Accounting, keys: Mapping[str, bytes]
+) -> tuple[list[WrittenFile], dict[str, int]]:
     written = read_footers(workspace.storage, output, workspace.table)
     rows = sum(file.rows for file in written)
     if rows != accounting.published:
@@ -212,9 +241,8 @@ def _verify(
             f"{workspace.storage.uri(output)} holds {rows:,} rows, but {accounting.read:,} were read, "
             f"{accounting.rejected:,} rejected and {accounting.duplicates:,} duplicates dropped; nothing was published"
         )
-    if rows:
-        check_hashes(spark, workspace.storage.uri(output), workspace.table, key)
-    return written
+    distinct = check_hashes(spark, workspace.storage.uri(output), workspace.table, keys) if rows else {}
+    return written, distinct
 
 
 def _partition_uri(workspace: Workspace, written: list[WrittenFile], values: tuple[str, ...]) -> str:
@@ -232,16 +260,30 @@ def _table_of_run(
         "connector": workspace.connector.name,
         "row_count": str(entry["rows"]),
         "schema_hash": table.schema_hash,
-        "normalization": NORMALIZATION,
+        "profiles": ",".join(f"{c.name}={c.profile}:{c.normalize}" for c in table.columns if c.type == "string"),
         "hashes": ",".join(
-            f"{c.name}={c.hash.algorithm}/{c.hash.encoding}" for c in table.hashed_columns if c.hash is not None
+            f"{c.name}={c.hash.algorithm}/{c.hash.encoding}" + (f"/{c.hash.key}" if c.hash.keyed else "")
+            for c in table.hashed_columns
+            if c.hash is not None
         ),
-        "hash_key_id": entry["hash_key_id"] or "",
+        "hash_key_id": entry["hash_key_id"],
+        "phonenumbers": entry["phonenumbers"],
+        "country_source": _country_source(workspace),
         "previous_run": before.get("run_id", ""),
         "previous_location": present.location if present is not None else "",
     }
     partitions = [PublishedPartition(tuple(each["values"]), each["location"]) for each in entry["partitions"]]
     return describe_table(table, entry["location"], partitions if table.partitions else (), parameters)
+
+
+def _country_source(workspace: Workspace) -> str:
+    """Say where a row's country came from, which decides what a national phone number or a postal code means."""
+    connector = workspace.connector
+    if connector.country is not None:
+        return f"always {connector.country}"
+    field = country_field(connector, workspace.table)
+    default = f"default {connector.default_country}" if connector.default_country is not None else ""
+    return ", ".join(part for part in (f"field {field}" if field is not None else "", default) if part) or "none"
 
 
 def _check_shrink(table: Table, run: Run, present: PublishedTable | None, rows: int, *, allow_shrink: bool) -> None:
@@ -257,7 +299,7 @@ def _check_shrink(table: Table, run: Run, present: PublishedTable | None, rows: 
 def main(args: Args) -> None:
     """Run this job by itself."""
     workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
-    key = read_key(args, workspace.table)
+    keys = read_keys(args, workspace.table)
     name = workspace.connector.name
     with hold_lock(workspace.storage, name) as lock:
         run = (
@@ -265,7 +307,7 @@ def main(args: Args) -> None:
         )
         if run is None:
             raise NothingToDoError(f"no run of {name} waits for transform; run jobs/decrypt.py first")
-        transform(workspace, run, key)
+        transform(workspace, run, keys)
         publish(workspace, run, lock, allow_shrink=args.allow_shrink)
 
 

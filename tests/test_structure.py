@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import subprocess
 import sys
@@ -73,17 +74,29 @@ def test_no_job_shadows_the_standard_library() -> None:
     assert not names & set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("job", sorted((PROJECT / "jobs").glob("[!_]*.py")), ids=lambda path: path.stem)
+JOBS = sorted((PROJECT / "jobs").glob("[!_]*.py"))
+
+
+def options_of(job: Path) -> dict[str, bool]:
+    """Return the options of a job's own arguments in order, and whether each must be given."""
+    fields = dataclasses.fields(importlib.import_module(f"jobs.{job.stem}").Args)
+    return {f"--{field.name.replace('_', '-')}": field.default is dataclasses.MISSING for field in fields}
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.stem)
 def test_every_job_tells_its_arguments(job: Path) -> None:
     command = [sys.executable, str(job), "--help"]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT.parent)
-    assert "--root" in result.stdout
-    assert "(required)" in result.stdout
+    lines = [line.split() for line in result.stdout.splitlines() if line.startswith("  --")]
+    assert {line[0]: line[-1] == "(required)" for line in lines} == options_of(job)
+    assert result.stderr == ""
 
 
-@pytest.mark.parametrize("job", sorted((PROJECT / "jobs").glob("[!_]*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.stem)
 def test_every_job_refuses_a_typo_before_spark_starts(job: Path) -> None:
-    result = subprocess.run([sys.executable, job, "--rot", "file:///x"], capture_output=True, text=True, check=False)
+    option = next(iter(options_of(job)))
+    typo = option[:3] + option[4:]
+    result = subprocess.run([sys.executable, job, typo, "file:///x"], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert "unknown --rot; did you mean --root?" in result.stderr
+    assert f"unknown {typo}; did you mean {option}?" in result.stderr
     assert "Traceback" not in result.stderr

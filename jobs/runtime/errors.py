@@ -26,6 +26,10 @@ class KeyUnavailableError(PipelineError):
     """A key or secret that cannot be read or has the wrong form."""
 
 
+class RuntimeEnvironmentError(PipelineError):
+    """Java or Python is not as the jobs need it."""
+
+
 # --- the outside world
 
 

@@ -7,7 +7,8 @@ a KMS key, which is used and never read. What is behind a reference stays in the
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +17,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from jobs.runtime.errors import KeyUnavailableError, describe
+from jobs.runtime.errors import ArgumentError, KeyUnavailableError, describe
 from transforms.streams.bad_file import BadFile
 from transforms.streams.fernet_envelope import UnwrapKey
 
 #: RSA moduli in bytes. A symmetric KMS ciphertext of a data key is never this long (about 184 bytes for 32).
 _RSA_SIZES: Final = (256, 384, 512)
 _SHORTEST_HASH_KEY: Final = 16
+_NAME: Final = re.compile("[a-z][a-z0-9_]*")
 #: What KMS answers when the ciphertext is not for this key, as opposed to when we may not ask.
 _WRONG_KEY_CODES: Final = ("InvalidCiphertextException", "IncorrectKeyException")
 
@@ -42,7 +44,8 @@ def read_secret(reference: str) -> bytes:
     elif scheme == "secretsmanager" and rest:
         data = _read_secrets_manager(rest)
     else:
-        raise KeyUnavailableError(f"{reference!r} names no secret: give file:/path or secretsmanager:name")
+        # What was given is not shown: it may be the secret itself.
+        raise KeyUnavailableError("what was given names no secret: give file:/path or secretsmanager:name")
     if _is_text(data):
         data = data.removesuffix(b"\n").removesuffix(b"\r")
     if not data:
@@ -67,6 +70,28 @@ def _read_secrets_manager(name: str) -> bytes:
         raise KeyUnavailableError(f"secretsmanager:{name} cannot be read: {describe(error)}") from None
     data: bytes = answer["SecretBinary"] if "SecretBinary" in answer else answer["SecretString"].encode()
     return data
+
+
+def read_hash_keys(references: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Return the keys called ``names``.
+
+    ``references`` is one reference, for a table with one key, or ``name=reference`` for each, parted by commas. Raises
+    ArgumentError for a name without a reference, KeyUnavailableError as ``read_hash_key`` does.
+    """
+    wanted = tuple(names)
+    given: dict[str, str] = {}
+    for part in references.split(","):
+        name, equals, reference = part.strip().partition("=")
+        if equals and _NAME.fullmatch(name):
+            given[name] = reference
+        elif len(wanted) == 1 and "," not in references:
+            given[wanted[0]] = references.strip()
+        else:
+            raise ArgumentError("--hash-key: several keys are given as name=reference,name=reference")
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        raise ArgumentError(f"--hash-key: no reference for key {', '.join(missing)} (name=file:/… or secretsmanager:…)")
+    return {name: read_hash_key(given[name]) for name in wanted}
 
 
 def read_hash_key(reference: str) -> bytes:

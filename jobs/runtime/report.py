@@ -56,11 +56,14 @@ def make_report(workspace: Workspace, run: Run, archived: dict[str, Any]) -> dic
         "columns": {
             column.name: {
                 "published_as": "clear" if column.hash is None else f"{column.hash.algorithm}/{column.hash.encoding}",
+                "profile": column.profile,
                 "delivered": _delivered(column.field, files),
                 "published": transformed["fill"][column.name],
+                "distinct": transformed["distinct"].get(column.name),
             }
             for column in table.columns
         },
+        "match_readiness": transformed["match_readiness"],
         "steps": {
             "decrypt": _step(decrypted["seconds"], sum(each["clear_size"] for each in files), accounting.read),
             "transform": _step(transformed["seconds"], transformed["size"], accounting.read),
@@ -156,10 +159,14 @@ def summary_of(report: dict[str, Any]) -> str:
     lines += [f"  superseded by a newer export, archived unread: {name}" for name in report["superseded"]]
     partitions = f"{report['partitions']} partitions"
     width = max(24, *map(len, report["columns"]))
-    lines += ["", f"  {'column':<{width}} {'published as':<20} {'delivered':>10} {'published':>10}"]
+    shares = f"{'delivered':>10} {'published':>10} {'distinct':>11}"
+    lines += ["", f"  {'column':<{width}} {'profile':<26} {'published as':<20} {shares}"]
     for name, column in report["columns"].items():
         shares = f"{_share(column['delivered']):>10} {_share(column['published']):>10}"
-        lines.append(f"  {name:<{width}} {column['published_as']:<20} {shares}")
+        distinct = "-" if column["distinct"] is None else f"~{column['distinct']:,}"
+        described = f"{column['profile']:<26} {column['published_as']:<20} {shares} {distinct:>11}"
+        lines.append(f"  {name:<{width}} {described}")
+    lines += _readiness_lines(report["match_readiness"])
     lines += ["", f"  {'step':<12} {'seconds':>9} {'MB/s':>9} {'rows/s':>11}"]
     for name, step in report["steps"].items():
         rows_per_second = format(step["rows_per_second"], ",") if "rows_per_second" in step else ""
@@ -174,6 +181,27 @@ def summary_of(report: dict[str, Any]) -> str:
     ]
     lines += [f"  note: {text}" for text in [*report["notes"], *report["advice"]]]
     return "\n".join(lines) + "\n"
+
+
+def _readiness_lines(readiness: dict[str, Any] | None) -> list[str]:
+    """Return what a disappointing match rate may come from, as shares of the published rows."""
+    if readiness is None or not readiness["rows"]:
+        return []
+    rows = readiness["rows"]
+    lines = []
+    for name, column in readiness["columns"].items():
+        invalid = ", ".join(f"{reason} {count / rows:.1%}" for reason, count in column["invalid_by_reason"].items())
+        hashed = f"already hashed {column['already_hashed'] / rows:.1%}" if column["already_hashed"] else ""
+        if invalid or hashed:
+            lines.append(f"  {name}: " + ", ".join(part for part in (invalid, hashed) if part))
+    lines += [
+        f"  {pair}: normalised differently in {count / rows:.1%} of the rows"
+        for pair, count in readiness["normalised_differently"].items()
+    ]
+    unknown = readiness["countries"]["named_but_unknown"]
+    if unknown:
+        lines.append(f"  country named but unknown: {unknown / rows:.1%}")
+    return ["", "  match readiness (shares of the published rows)", *lines] if lines else []
 
 
 def _reasons(reasons: dict[str, int]) -> str:

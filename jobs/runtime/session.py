@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
+
+from jobs.runtime.errors import RuntimeEnvironmentError
 
 _SETTINGS: Final = {
     # Same results everywhere: one time zone, and ANSI said aloud (Spark 3.5 has it off by default, 4 on).
@@ -35,6 +37,9 @@ _SETTINGS: Final = {
 #: PySpark 4 prints every failed query with its message, which may hold the value that failed.
 _TALKATIVE_LOGGERS: Final = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
+#: Languages in which Java maps letters in its own way (i and I in Turkish), so that hashes would differ.
+_OTHER_CASES: Final = ("tr", "az", "lt")
+
 # What --conf may still change.
 _DEFAULTS: Final = {
     "spark.ui.enabled": "false",  # it listens on every interface, without a password
@@ -45,6 +50,7 @@ def open_session(name: str) -> SparkSession:
     """Return the session of this process, with our settings.
 
     Python workers find our packages where this process found them, unless they came as a zip that Spark ships itself.
+    Raises RuntimeEnvironmentError where Java's default locale has a case mapping of its own.
     """
     builder = SparkSession.builder.appName(name)
     given = SparkConf()
@@ -58,4 +64,17 @@ def open_session(name: str) -> SparkSession:
         logging.getLogger(logger).setLevel(logging.CRITICAL)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    _check_locale(session)
     return session
+
+
+def _check_locale(session: SparkSession) -> None:
+    """See that upper and lower case are those of the root locale: Spark 3.5 asks Java for all but ASCII text."""
+    java: Any = session.sparkContext._jvm  # noqa: SLF001  PySpark has no other way to ask
+    language = java.java.util.Locale.getDefault().getLanguage()
+    if language in _OTHER_CASES:
+        raise RuntimeEnvironmentError(
+            f"Java's default language is {language!r}, which maps letters in its own way: hashes would match nobody's. "
+            "Start driver and executors with -Duser.language=en (spark.driver.extraJavaOptions, "
+            "spark.executor.extraJavaOptions)"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import phonenumbers
 import pytest
 from pyspark.sql import SparkSession
 
@@ -413,7 +415,6 @@ def test_a_users_own_connector_and_table_are_taken_by_uri(site: Site, tmp_path: 
     with duckdb.connect() as connection:
         rows = connection.read_parquet(f"{location}/*.parquet")
         found = rows.project("mail, points::varchar, day::varchar").fetchall()
-    import base64  # noqa: PLC0415
 
     def hashed(value: str) -> str:
         return base64.b64encode(hashlib.sha256(value.encode()).digest()).decode()
@@ -421,6 +422,201 @@ def test_a_users_own_connector_and_table_are_taken_by_uri(site: Site, tmp_path: 
     assert sorted(found, key=str) == sorted(
         [(hashed("a@x.com"), "12.50", "2026-11-21"), (hashed("b@x.com"), None, None), (None, None, None)], key=str
     )
+
+
+PROFILES_TABLE = """
+name = "profiles"
+comment = "x"
+[columns.email_amc]
+comment = "x"
+field = "email"
+personal_data = "email"
+normalize = "email"
+profile = "amc-uploader"
+[columns.email_uid2]
+comment = "x"
+field = "email"
+personal_data = "email"
+normalize = "email"
+profile = "uid2"
+[columns.email_hmac]
+comment = "x"
+field = "email"
+personal_data = "email"
+normalize = "email"
+[columns.email_partner]
+comment = "x"
+field = "email"
+personal_data = "email"
+normalize = "email"
+key = "partner"
+encoding = "base64"
+[columns.phone_uid2]
+comment = "x"
+field = "phone"
+personal_data = "phone"
+normalize = "phone"
+profile = "uid2"
+[columns.phone_ramp]
+comment = "x"
+field = "phone"
+personal_data = "phone"
+normalize = "phone"
+profile = "liveramp"
+[columns.loyalty]
+comment = "hashed by the source"
+personal_data = "email"
+normalize = "email"
+profile = "adobe"
+encoding = "base64"
+[columns.zip]
+comment = "compared as it is"
+personal_data = "postal_code"
+normalize = "postal_code"
+profile = "google-ads"
+publish = "clear"
+[columns.country]
+comment = "x"
+normalize = "country"
+"""
+PROFILES_CONNECTOR = """
+name = "partner"
+comment = "x"
+table = "profiles"
+default_country = "US"
+[columns.email]
+[columns.phone]
+[columns.zip]
+[columns.country]
+[columns.loyalty]
+prehashed = { algorithm = "sha256", encoding = "any-hex", profile = "adobe" }
+"""
+
+
+def test_one_delivery_is_published_by_the_rules_of_several_platforms(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loyalty = hashlib.sha256(b"zaphro.quibble@canary.example").hexdigest()
+    landed = [
+        "email,phone,zip,country,loyalty",
+        f"Zaphro.Quibble+News@Gmail.com,(206) 555-0177, 98177-4321 ,,{loyalty.upper()}",
+        "o'canary@example.com,+49 30 9018 2077,10177,Deutschland,",
+        "no-canary-address,65 1243 5677,,Canaria,not-a-canary-hash",
+        f"{loyalty},,,US,",
+    ]
+    (site.root / "landing" / "partner").mkdir(parents=True)
+    (site.root / "landing" / "partner" / "people.csv").write_text("\n".join(landed) + "\n", encoding="utf-8")
+    (tmp_path / "profiles.toml").write_text(PROFILES_TABLE)
+    (tmp_path / "partner.toml").write_text(PROFILES_CONNECTOR)
+    house, partner = b"our-own-hash-key-of-32-bytes----", b"the-partners-key-of-32-bytes----"
+    (tmp_path / "house.key").write_bytes(house)
+    (tmp_path / "partner.key").write_bytes(partner + b"\n")
+    arguments = {
+        "connector": f"file://{tmp_path}/partner.toml",
+        "table": f"file://{tmp_path}/profiles.toml",
+        "root": f"file://{site.root}",
+        "hash-key": f"default=file:{tmp_path}/house.key,partner=file:{tmp_path}/partner.key",
+        "quiet-seconds": "0",
+    }
+    words = [word for name, value in arguments.items() for word in (f"--{name}", value)]
+    pipeline.main(parse_args(pipeline.Args, words))
+
+    def plain(value: str) -> str:
+        return hashlib.sha256(value.encode()).hexdigest()
+
+    def in_base64(digest: bytes) -> str:
+        return base64.b64encode(digest).decode()
+
+    def row(amc: str | None, uid2: str | None, ours: str | None) -> tuple[str | None, ...]:
+        return (
+            amc and plain(amc),
+            uid2 and in_base64(hashlib.sha256(uid2.encode()).digest()),
+            ours and hmac.new(house, ours.encode(), hashlib.sha256).hexdigest(),
+            ours and in_base64(hmac.digest(partner, ours.encode(), "sha256")),
+        )
+
+    def e164(value: str) -> str:
+        return in_base64(hashlib.sha256(value.encode()).digest())
+
+    us_phone = hashlib.sha1(b"2065550177", usedforsecurity=False).hexdigest()
+    expected = [
+        (
+            *row("zaphro.quibblenews@gmail.com", "zaphroquibble@gmail.com", "zaphro.quibble+news@gmail.com"),
+            e164("+12065550177"), us_phone, in_base64(bytes.fromhex(loyalty)), "98177-4321", None,
+        ),
+        (
+            *row("ocanary@example.com", "o'canary@example.com", "o'canary@example.com"),
+            e164("+493090182077"), None, None, "10177", "DE",
+        ),
+        # The country is named but unknown, so the national number is nobody's; what is no address or hash is null.
+        (*row(None, None, None), None, None, None, None, None),
+        (*row(None, None, None), None, None, None, None, "US"),
+    ]  # fmt: skip
+    document = json.loads((site.root / "state" / "catalog" / "profiles.json").read_text())
+    with duckdb.connect() as connection:
+        found = connection.read_parquet(f"{document['location'].removeprefix('file://')}/*.parquet").fetchall()
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+    said = document["parameters"]
+    assert said["profiles"].split(",") == [
+        "email_amc=amc-uploader@3.0.15:email",
+        "email_uid2=uid2@docs:email",
+        "email_hmac=cleanroom-etl@1:email",
+        "email_partner=cleanroom-etl@1:email",
+        "phone_uid2=uid2@docs:phone",
+        "phone_ramp=liveramp@1:phone",
+        "loyalty=adobe@1:email",
+        "zip=google-ads@customer-match:postal_code",
+        "country=cleanroom-etl@1:country",
+    ]
+    assert said["hashes"].split(",") == [
+        "email_amc=sha256/hex",
+        "email_uid2=sha256/base64",
+        "email_hmac=hmac-sha256/hex/default",
+        "email_partner=hmac-sha256/base64/partner",
+        "phone_uid2=sha256/base64",
+        "phone_ramp=sha1/hex",
+        "loyalty=sha256/base64",
+    ]
+    assert re.fullmatch("[0-9a-f]{16},partner=[0-9a-f]{16}", said["hash_key_id"])
+    assert len({*said["hash_key_id"].replace("partner=", "").split(",")}) == 2
+    assert said["phonenumbers"] == phonenumbers.__version__
+    assert said["country_source"] == "field country, default US"
+
+    path = next((site.root / "state" / "partner").glob("run=*/report.json"))
+    readiness = json.loads(path.read_text())["match_readiness"]
+    assert readiness["rows"] == 4
+    assert readiness["countries"] == {"known": 3, "named_by_the_row": 2, "named_but_unknown": 1}
+    assert readiness["normalised_differently"] == {
+        "email_amc / email_uid2": 2,
+        "email_amc / email_hmac": 2,
+        "email_amc / email_partner": 2,
+        "email_uid2 / email_hmac": 1,
+        "email_uid2 / email_partner": 1,
+        "phone_uid2 / phone_ramp": 2,
+    }
+    columns = readiness["columns"]
+    assert columns["email_hmac"] == {
+        "delivered": 4,
+        "valid": 2,
+        "already_hashed": 0,
+        "invalid_by_reason": {"hash_not_declared": 1, "not_an_email": 1},
+    }
+    assert columns["phone_ramp"]["invalid_by_reason"] == {"not_a_phone": 1, "unknown_country": 1}
+    assert (columns["loyalty"]["already_hashed"], columns["loyalty"]["invalid_by_reason"]) == (1, {"not_a_hash": 1})
+
+    printed = capsys.readouterr()
+    texts = [
+        printed.out,
+        printed.err,
+        *(file.read_text() for file in (site.root / "state").rglob("*") if file.is_file()),
+    ]
+    assert "match readiness" in printed.out
+    for text in map(str.lower, texts):
+        for word in ("zaphro", "quibble", "canary", "canaria", "5550177", "555-0177", "2077", "98177", loyalty):
+            assert word not in text
+        assert house.decode() not in text
+        assert partner.decode() not in text
 
 
 def test_messages_of_failures_never_hold_a_value(site: Site) -> None:

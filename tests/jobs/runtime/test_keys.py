@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from jobs.runtime import keys as module
-from jobs.runtime.errors import KeyUnavailableError
-from jobs.runtime.keys import key_unwrapper, read_hash_key, read_secret
+from jobs.runtime.errors import ArgumentError, KeyUnavailableError
+from jobs.runtime.keys import key_unwrapper, read_hash_key, read_hash_keys, read_secret
 from tests.fixtures.kms_stand_in import KmsStandIn, kms_stand_in
 from tests.jobs.runtime.conftest import new_name
 from transforms.streams.bad_file import BadFile
@@ -111,6 +111,87 @@ def test_a_short_hash_key_is_refused_and_not_shown(tmp_path: Path) -> None:
     with pytest.raises(KeyUnavailableError, match="has 15 bytes; a hash key needs at least 16") as caught:
         read_hash_key(f"file:{tmp_path}/short")
     assert "fifteen" not in str(caught.value)
+
+
+# --- the keys of a table
+
+OURS = b"our-own-hash-key-of-32-bytes----"
+THEIRS = b"the-partners-key-of-32-bytes----"
+
+
+@pytest.fixture
+def hash_keys(aws: str, tmp_path: Path) -> dict[str, str]:
+    """References of two good keys, a short one and none, to be put into arguments by their names."""
+    del aws
+    (tmp_path / "ours").write_bytes(OURS + b"\n")
+    (tmp_path / "with=equals").write_bytes(OURS)
+    (tmp_path / "short").write_bytes(b"fifteen-letters")
+    name = new_name("partner")
+    boto3.client("secretsmanager").create_secret(Name=name, SecretBinary=THEIRS)
+    return {
+        "ours": f"file:{tmp_path}/ours",
+        "odd": f"file:{tmp_path}/with=equals",
+        "theirs": f"secretsmanager:{name}",
+        "short": f"file:{tmp_path}/short",
+        "absent": f"file:{tmp_path}/absent",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("{ours}", {"default": OURS}),
+        (" {ours}", {"default": OURS}),
+        ("{odd}", {"default": OURS}),
+        ("{theirs}", {"partner": THEIRS}),  # the only key needs no name, whatever the table calls it
+        ("default={ours}", {"default": OURS}),
+        ("default={ours},partner={theirs}", {"default": OURS, "partner": THEIRS}),
+        (" partner={theirs} , default={ours}", {"default": OURS, "partner": THEIRS}),
+        ("default={ours},partner={ours}", {"default": OURS, "partner": OURS}),
+        # One list of references may serve several tables; what this one does not need is not opened.
+        ("default={ours},partner={theirs},unused={absent}", {"default": OURS, "partner": THEIRS}),
+        ("other={absent},default={ours}", {"default": OURS}),
+    ],
+)
+def test_the_keys_of_a_table_come_by_name(hash_keys: dict[str, str], given: str, expected: dict[str, bytes]) -> None:
+    found = read_hash_keys(given.format(**hash_keys), expected)
+    assert list(found.items()) == list(expected.items())
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("{ours}", ArgumentError, "several keys are given as name=reference,name=reference"),
+        ("{ours},{theirs}", ArgumentError, "several keys are given as name=reference,name=reference"),
+        ("default={ours},{theirs}", ArgumentError, "several keys are given as name=reference,name=reference"),
+        ("default={ours},Partner={theirs}", ArgumentError, "several keys are given as name=reference,name=reference"),
+        ("default={ours},", ArgumentError, "several keys are given as name=reference,name=reference"),
+        ("default={ours}", ArgumentError, "--hash-key: no reference for key partner "),
+        ("defualt={ours},partners={theirs}", ArgumentError, "--hash-key: no reference for key default, partner "),
+        ("default=,partner={theirs}", KeyUnavailableError, "names no secret"),
+        ("default={ours},partner={short}", KeyUnavailableError, "short has 15 bytes; a hash key needs at least 16"),
+        ("default={absent},partner={theirs}", KeyUnavailableError, "absent cannot be read: No such file"),
+    ],
+)
+def test_a_key_that_is_not_given_is_named_and_no_secret_is_shown(
+    hash_keys: dict[str, str], given: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        read_hash_keys(given.format(**hash_keys), ("default", "partner"))
+    for secret in (OURS, THEIRS, b"fifteen-letters"):
+        assert secret.decode() not in str(caught.value)
+
+
+def test_the_name_of_the_only_key_must_be_the_tables(hash_keys: dict[str, str]) -> None:
+    with pytest.raises(ArgumentError, match="no reference for key default"):
+        read_hash_keys(f"partner={hash_keys['theirs']}", ("default",))
+
+
+def test_a_secret_given_in_place_of_its_reference_is_not_shown() -> None:
+    for given in (OURS.decode(), f"default={OURS.decode()}"):
+        with pytest.raises(KeyUnavailableError) as caught:
+            read_hash_keys(given, ("default",))
+        assert OURS.decode() not in str(caught.value)
 
 
 # --- envelope keys

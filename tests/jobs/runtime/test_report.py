@@ -81,6 +81,22 @@ def run(workspace: Workspace) -> Run:
             "size": 150_000_000,
             "accounting": accounting,
             "fill": {**fill, "email": 1.0, "phone": None},
+            "distinct": {"email": 1_312_000},
+            "match_readiness": {
+                "rows": 1_399_900,
+                "countries": {"known": 1_399_000, "named_by_the_row": 1_399_000, "named_but_unknown": 900},
+                "columns": {
+                    "email": {"delivered": 1_399_900, "valid": 1_399_900, "already_hashed": 0, "invalid_by_reason": {}},
+                    "phone": {
+                        "delivered": 1_000_000,
+                        "valid": 900_000,
+                        "already_hashed": 0,
+                        "invalid_by_reason": {"not_a_phone": 90_000, "unknown_country": 10_000},
+                    },
+                    "zip": {"delivered": 10, "valid": 10, "already_hashed": 700_000, "invalid_by_reason": {}},
+                },
+                "normalised_differently": {"email / email_uid2": 140_000},
+            },
         },
     )
     run.finish("publish", {"seconds": 0.004, "table": {}})
@@ -109,9 +125,17 @@ def test_the_counts_of_a_run_add_up(report: dict[str, Any]) -> None:
         "published_as": "hmac-sha256/hex",
         "delivered": pytest.approx(1_499_980 / 1_500_000),
         "published": 1.0,
+        "profile": "cleanroom-etl@1",
+        "distinct": 1_312_000,
     }
     assert report["columns"]["city"]["published_as"] == "clear"
-    assert report["columns"]["phone"] == {"published_as": "hmac-sha256/hex", "delivered": 0.0, "published": None}
+    assert report["columns"]["phone"] == {
+        "published_as": "hmac-sha256/hex",
+        "profile": "cleanroom-etl@1",
+        "delivered": 0.0,
+        "published": None,
+        "distinct": None,
+    }
     assert report["steps"]["transform"] == {"seconds": 10.0, "mb_per_second": 15.0, "rows_per_second": 150_000}
     assert report["steps"]["publish"] == {"seconds": 0.0}
     assert len(report["advice"]) == 1
@@ -145,7 +169,13 @@ def test_the_summary_is_the_expected_text(shown: dict[str, Any]) -> None:
 
 def test_columns_are_aligned_whatever_is_in_them(shown: dict[str, Any]) -> None:
     wide = copy.deepcopy(shown)
-    wide["columns"]["a" * 40] = {"published_as": "salted-sha256/base64", "delivered": 1.0, "published": None}
+    wide["columns"]["a" * 40] = {
+        "published_as": "salted-sha256/base64",
+        "profile": "amc-uploader@3.0.15",
+        "delivered": 1.0,
+        "published": None,
+        "distinct": 7,
+    }
     wide["files"][0]["name"] = "x" * 200
     lines = summary_of(wide).splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("  column "))

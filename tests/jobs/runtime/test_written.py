@@ -1,18 +1,23 @@
-"""What was written, by its footers. pyarrow writes the files; Spark has no part in this."""
+"""What was written: counts from the footers, and a look at every hash. pyarrow writes the files."""
 
 from __future__ import annotations
 
+import base64
 import decimal
+import hashlib
+import hmac
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.storage import LocalStorage, Storage, open_storage
-from jobs.runtime.written import WrittenFile, fill_of, read_footers, rows_by_partition
+from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
 from schemas.connector import Connector, parse_connector
 from schemas.table import Table, parse_table
 
@@ -220,3 +225,118 @@ def test_fill_is_the_share_of_rows_with_a_value(table: Table, connector: Connect
         "kind": 1.0,
     }
     assert fill_of(table.column("email"), table, [], connector) is None
+
+
+# --- the hashes
+
+KEYS = {"default": b"our-own-hash-key-of-32-bytes----", "partner": b"the-partners-key-of-32-bytes----"}
+#: Columns by name: what their file says, and the same hash by the standard library.
+HASHED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "hmac_hex": ("", lambda text: hmac.digest(KEYS["default"], text, "sha256")),
+    "hmac_partner": ('key = "partner"', lambda text: hmac.digest(KEYS["partner"], text, "sha256")),
+    "salted_hex": ('algorithm = "salted-sha256"', lambda text: hashlib.sha256(KEYS["default"] + text).digest()),
+    "sha256_hex": ('algorithm = "sha256"', lambda text: hashlib.sha256(text).digest()),
+    "sha1_hex": ('algorithm = "sha1"', lambda text: hashlib.sha1(text, usedforsecurity=False).digest()),
+    "md5_hex": ('algorithm = "md5"', lambda text: hashlib.md5(text, usedforsecurity=False).digest()),
+    "sha256_base64": ('algorithm = "sha256"\nencoding = "base64"', lambda text: hashlib.sha256(text).digest()),
+    "sha1_base64": (
+        'algorithm = "sha1"\nencoding = "base64"',
+        lambda text: hashlib.sha1(text, usedforsecurity=False).digest(),
+    ),
+    "md5_base64": (
+        'algorithm = "md5"\nencoding = "base64"',
+        lambda text: hashlib.md5(text, usedforsecurity=False).digest(),
+    ),
+}
+MANY = 4_000
+
+
+def hashes_table(more: str = "") -> Table:
+    columns = "".join(
+        f'[columns.{name}]\ncomment = "x"\npublish = "hash"\n{text}\n{more}\n' for name, (text, _) in HASHED.items()
+    )
+    clear = '[columns.city]\ncomment = "x"\n'
+    text = f'name = "people"\ncomment = "x"\n[publication]\nhash_of_nothing = true\n{columns}{clear}'
+    return parse_table(text, "people.toml")
+
+
+def digest_of(column: str, text: str) -> str:
+    """Return what a column holds for a text."""
+    digest = HASHED[column][1](text.encode())
+    return base64.b64encode(digest).decode() if column.endswith("base64") else digest.hex()
+
+
+def write_hashes(folder: Path, **others: list[str | None]) -> str:
+    """Write good hashes but for the columns in ``others``; return where."""
+    columns: dict[str, list[str | None]] = {name: [digest_of(name, "a"), None] for name in HASHED}
+    columns |= {"city": ["nobody hashes a city", ""], **others}
+    rows = max(map(len, columns.values()))
+    padded = {name: values + [None] * (rows - len(values)) for name, values in columns.items()}
+    pq.write_table(
+        pa.table({name: pa.array(values, pa.string()) for name, values in padded.items()}), folder / "1.parquet"
+    )
+    return f"file://{folder}"
+
+
+def test_distinct_hashes_are_counted_to_a_few_percent(spark: SparkSession, tmp_path: Path) -> None:
+    texts = [str(number % 1_000) for number in range(MANY)]
+    many: list[str | None] = [digest_of("sha256_hex", text) for text in texts]
+    all_different: list[str | None] = [digest_of("md5_base64", str(number)) for number in range(MANY)]
+    uri = write_hashes(tmp_path, sha256_hex=many, md5_base64=all_different, hmac_hex=[None])
+    found = check_hashes(spark, uri, hashes_table(), KEYS)
+    assert set(found) == set(HASHED)
+    assert found["sha256_hex"] == pytest.approx(1_000, rel=0.15)  # three times the deviation that is promised
+    assert found["md5_base64"] == pytest.approx(MANY, rel=0.15)
+    assert found["sha1_hex"] == 1
+    assert found["hmac_hex"] == 0
+
+
+def test_a_table_without_hashes_has_nothing_to_look_at(spark: SparkSession) -> None:
+    table = parse_table('name = "x"\ncomment = "x"\n[columns.a]\ncomment = "x"', "x")
+    assert check_hashes(spark, "file:///no/such/folder", table, {}) == {}
+
+
+def test_the_hash_of_nothing_is_found_unless_the_column_says_so(spark: SparkSession, tmp_path: Path) -> None:
+    of_nothing: dict[str, list[str | None]] = {
+        name: [digest_of(name, ""), digest_of(name, "a"), digest_of(name, "")] for name in HASHED
+    }
+    uri = write_hashes(tmp_path, **of_nothing)
+    with pytest.raises(VerificationError) as caught:
+        check_hashes(spark, uri, hashes_table(), KEYS)
+    counts = ", ".join(f"{name}: 2 values" for name in HASHED)
+    assert str(caught.value) == (
+        f"columns that must hold hashes alone hold something else ({counts}); nothing was published"
+    )
+    assert check_hashes(spark, uri, hashes_table('empty = "hash"'), KEYS) == dict.fromkeys(HASHED, 2)
+
+
+def test_what_has_not_the_form_of_its_algorithm_and_encoding_is_no_hash(spark: SparkSession, tmp_path: Path) -> None:
+    foreign: dict[str, list[str | None]] = {
+        # Hashes all of them, but of another algorithm or in another encoding.
+        name: [digest_of(other, "a") for other in HASHED if len(digest_of(other, "a")) != len(digest_of(name, "a"))]
+        for name in HASHED
+    }
+    for name, values in foreign.items():
+        good = digest_of(name, "a")
+        # A text of the right length, one too short, too long or none at all, and a foreign character.
+        values += [
+            "jane.doe@example.com".ljust(len(good), "m"),
+            good[:-1],
+            f"{good}0",
+            "",
+            f"{good[:-1]}\n",
+            f" {good[1:]}",
+        ]
+    uri = write_hashes(tmp_path, **foreign)
+    with pytest.raises(VerificationError) as caught:
+        check_hashes(spark, uri, hashes_table(), KEYS)
+    for name, values in foreign.items():
+        assert f"{name}: {len(values)} values" in str(caught.value)
+    assert "jane" not in str(caught.value)
+    assert "city" not in str(caught.value)
+
+
+def test_a_hash_in_upper_case_is_none_that_anybody_would_match(spark: SparkSession, tmp_path: Path) -> None:
+    uri = write_hashes(tmp_path, sha1_hex=[digest_of("sha1_hex", "a").upper()])
+    with pytest.raises(VerificationError, match="sha1_hex: 1 values"):
+        check_hashes(spark, uri, hashes_table(), KEYS)
