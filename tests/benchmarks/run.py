@@ -1,4 +1,4 @@
-"""Measure: python -m tests.benchmarks.run --rows 1000000 2000000 5000000 --codec-mib 1024 [--only codec|pipeline]
+"""Measure: python -m tests.benchmarks.run --rows 1000000 2000000 5000000 [--only codec|pipeline|profiles]
 
 Prints tables and writes every single measurement to tests/benchmarks/results/<date>-<name>.json.
 """
@@ -15,22 +15,25 @@ from typing import Any, Final
 from tests.benchmarks.codec import run_codec
 from tests.benchmarks.measure import PROJECT, machine, table
 from tests.benchmarks.pipeline import run_pipeline
+from tests.benchmarks.profiles import DEFAULT_ROWS, run_profiles
 
 _RESULTS: Final = PROJECT / "tests" / "benchmarks" / "results"
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 2_000_000, 5_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", help="of the pipeline, or of the profiles where only those run")
     parser.add_argument("--codec-mib", type=int, default=1024, help="MiB of clear text in the encrypted files")
-    parser.add_argument("--only", choices=("codec", "pipeline"))
+    parser.add_argument("--only", choices=("codec", "pipeline", "profiles"))
     parser.add_argument("--repeat", type=int, default=1, help="times that each measurement is made")
     parser.add_argument("--scratch", type=Path, default=PROJECT / "build" / "bench")
     args = parser.parse_args(argv)
     scratch: Path = args.scratch.resolve()
+    profile_rows = args.rows if args.only == "profiles" and args.rows else [DEFAULT_ROWS]
     runs: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "codec": lambda: run_codec(scratch, args.codec_mib, args.repeat),
-        "pipeline": lambda: run_pipeline(scratch, args.rows, args.repeat),
+        "pipeline": lambda: run_pipeline(scratch, args.rows or [1_000_000, 2_000_000, 5_000_000], args.repeat),
+        "profiles": lambda: run_profiles(scratch, profile_rows, args.repeat),
     }
     facts = machine()
     print(table(("machine", ""), [(name, value) for name, value in facts.items() if not isinstance(value, dict)]))
