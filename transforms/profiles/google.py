@@ -7,10 +7,9 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from transforms.columns.phone import settle_by_library, settle_natively
 from transforms.profiles.python_text import SPACE, word_class
 from transforms.profiles.rule import Function, Rule, Step, as_column, rule, step
-from transforms.profiles.steps import LOWER, NOTHING_LEFT, STRIPPED, UPPER, WITHOUT_BLANKS, deleted, matching
+from transforms.profiles.steps import LOWER, NOTHING_LEFT, PHONE, STRIPPED, UPPER, WITHOUT_BLANKS, deleted, matching
 
 _GMAIL: Final = r"(?s)@(?:gmail|googlemail)\.com\z"
 _ADDRESS: Final = r"(?s)^[^@]+@[^@]+\z"
@@ -36,14 +35,6 @@ _DOTS_AND_SUFFIX: Final = step(
     as_column,
     _gmail_user(r"(?s)\+.*|\."),
     reason="not_an_email",
-)
-
-#: E.164 by libphonenumber in the row's country.
-E164: Final = step(
-    "must be a possible number for libphonenumber in the row's country; E.164 with +",
-    settle_natively,
-    settle_by_library,
-    reason="not_a_phone",
 )
 
 
@@ -81,7 +72,7 @@ RULES: Final[dict[str, Rule]] = {
         NOTHING_LEFT,
         step("a plus in front", _with_plus),
     ),
-    "phone": rule(E164, needs_country=True, by_libphonenumber=True),
+    "phone": PHONE,
     "trimmed": rule(STRIPPED, NOTHING_LEFT),
     "country": rule(
         STRIPPED, UPPER, step("must be two characters", as_column, matching(r"(?s)^..\z"), reason="not_a_country")

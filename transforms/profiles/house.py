@@ -11,8 +11,8 @@ from transforms.columns.name import normalize_name
 from transforms.columns.postal_code import normalize_postal_code
 from transforms.columns.state import normalize_state
 from transforms.columns.text import normalize_lower, normalize_text
-from transforms.profiles.google import E164
 from transforms.profiles.rule import Rule, rule, step
+from transforms.profiles.steps import PHONE
 
 #: By the names that the profile files use, after ``house.``. They take text that decoding has trimmed.
 RULES: Final[dict[str, Rule]] = {
@@ -25,7 +25,7 @@ RULES: Final[dict[str, Rule]] = {
     "email": rule(
         step("lower case; must be an address as in RFC 5321 and 6531", normalize_email, reason="not_an_email")
     ),
-    "phone": rule(E164, needs_country=True, by_libphonenumber=True),
+    "phone": PHONE,
     "postal_code": rule(
         step(
             "US five digits, CA and GB their shapes, elsewhere letters and digits in upper case",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from transforms.profiles.google import E164
 from transforms.profiles.rule import Rule, rule, step
-from transforms.profiles.steps import NOTHING_LEFT, STRIPPED, UPPER, captured
+from transforms.profiles.steps import E164, NOTHING_LEFT, STRIPPED, UPPER, captured
 
 #: By the names that the profile files use, after ``liveramp.``.
 RULES: Final[dict[str, Rule]] = {

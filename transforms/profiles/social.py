@@ -7,9 +7,9 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from transforms.profiles import google, meta
+from transforms.profiles import meta
 from transforms.profiles.rule import Rule, rule, step
-from transforms.profiles.steps import LOWER, NOTHING_LEFT, STRIPPED, WITHOUT_BLANKS, deleted, plainly
+from transforms.profiles.steps import LOWER, NOTHING_LEFT, PHONE, STRIPPED, WITHOUT_BLANKS, deleted, plainly
 
 
 def _without_suffix(value: Column) -> Column:
@@ -26,7 +26,7 @@ RULES: Final[dict[str, Rule]] = {
         WITHOUT_BLANKS, LOWER, step("the +suffix before @ goes", plainly(_without_suffix)), NOTHING_LEFT
     ),
     "lower": rule(STRIPPED, LOWER, NOTHING_LEFT),
-    "phone": google.RULES["phone"],
+    "phone": PHONE,
     "phone_digits": meta.PHONE_DIGITS,
     "place": meta.NAME,
     "state": meta.state("US", "CA"),

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from transforms.columns.phone import settle_by_library, settle_natively
 from transforms.profiles import python_text
-from transforms.profiles.rule import Function, Step, as_column, step
+from transforms.profiles.rule import Function, Step, as_column, rule, step
 
 #: What counts as punctuation on a keyboard: everything in ASCII that is no letter, digit or blank.
 PUNCTUATION: Final = r"!-/:-@\[-`{-~"
 
 
-def plainly(function: object) -> Function:
+def plainly(function: Callable[[Column], Column]) -> Function:
     """Return a function of a column alone as one of value and country."""
-
-    def apply(value: Column, country: Column) -> Column:  # noqa: ARG001
-        result: Column = function(value)  # type: ignore[operator]
-        return result
-
-    return apply
+    return lambda value, _: function(value)
 
 
 def deleted(pattern: str, in_ascii: str | None = None) -> Function:
@@ -65,3 +62,15 @@ def known_country(countries: tuple[str, ...]) -> Step:
         lambda value, country: F.when(country.isin(*countries), value),
         reason="unknown_country",
     )
+
+
+#: E.164 by libphonenumber in the row's country.
+E164: Final = step(
+    "must be a possible number for libphonenumber in the row's country; E.164 with +",
+    settle_natively,
+    settle_by_library,
+    reason="not_a_phone",
+)
+
+#: A phone number in E.164 with a plus.
+PHONE: Final = rule(E164, needs_country=True, by_libphonenumber=True)
