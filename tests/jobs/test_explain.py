@@ -224,7 +224,7 @@ def test_a_small_file_asks_many_questions(
 
 def asked(file: Path, text: str, **more: str) -> list[tuple[str, str, str | None, tuple[str, ...]]]:
     file.write_text(text, encoding="utf-8")
-    questions = questions_of(dataclasses.replace(Args(file=f"file://{file}"), **more))  # type: ignore[arg-type]
+    questions = questions_of(dataclasses.replace(Args(file=f"file://{file}"), **more))  # type: ignore[arg-type]  # cases of one type
     return [(each.field, each.raw, each.country, tuple(one.id for one in each.profiles)) for each in questions]
 
 

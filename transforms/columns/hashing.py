@@ -90,12 +90,6 @@ def digest_bytes(algorithm: str) -> int:
     return _DIGEST_BYTES.get(algorithm, _SHA_256_BYTES)
 
 
-def hash_length(output: HashOutput) -> int:
-    """Return how many characters every hash of this kind has."""
-    size = digest_bytes(output.algorithm)
-    return 2 * size if output.encoding == "hex" else 4 * -(-size // 3)
-
-
 def hash_of_nothing(output: HashOutput, key: bytes | None) -> str:
     """Return the hash of the empty string as ``output`` would write it, which must not be published."""
     if output.algorithm == "hmac-sha256":

@@ -77,6 +77,7 @@ def reading(*, lenient: bool = False, own_code: bool = False) -> Callable[[Colum
 
     # Spark asks for types, and finds no names in a module that imports pandas late.
     answers.__annotations__ = dict.fromkeys(("settled", "country", "return"), pd.Series)
+    # PySpark's stubs want to read the annotations, which are set above.
     function: Callable[[Column, Column], Column] = pandas_udf(answers, "string")  # type: ignore[call-overload]
     return function
 

@@ -28,6 +28,7 @@ def national_number_if_valid(value: Column, country: Column) -> Column:
         )
 
     answers.__annotations__ = dict.fromkeys(("numbers", "countries", "return"), pd.Series)
+    # PySpark's stubs want to read the annotations, which are set above.
     function: Callable[[Column, Column], Column] = pandas_udf(answers, "string")  # type: ignore[call-overload]
     return function(value, country)
 

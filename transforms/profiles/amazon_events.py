@@ -34,7 +34,7 @@ def _address() -> Rule:
         step("blanks for , . [ ] / - and the word number for #", words.without_delimiters),
         step(
             "directions and words for number",
-            lambda text, _: words.replaced_words(text, words.direction_and_number_words(EVENTS)),
+            lambda text, _: words.replaced_words(text, words.direction_and_number_words()),
         ),
         step("accented vowels and umlauts in ASCII", as_column, words.replaced_special_characters(EVENTS)),
         step("street words once more", as_column, words.replaced_street_words(EVENTS)),

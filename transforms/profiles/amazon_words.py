@@ -1,13 +1,13 @@
-"""What Amazon's server-side tag and the Entity Resolution library share: both walk the same tables, in their own ways.
+"""What Amazon's server-side tag and the Entity Resolution library share: both apply the same tables of words.
 
-The tag applies a table entry by entry, so that one entry's result may be another's key; the library looks each word up
-once. Tables are in ``schemas/reference/amazon_words.toml``; "uk" is missing there because both file the United Kingdom
-under it while its country code is "gb", so neither ever uses it.
+The tag applies a table entry by entry, the library looks each word up once, which is the same: no entry of a table
+makes a word that another entry of it has. Tables are in ``schemas/reference/amazon_words.toml``; "uk" is missing there
+because both file the United Kingdom under it while its country code is "gb", so neither ever uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas import reference
-from transforms.columns.lookup import found, hashed_lookup
+from transforms.columns.lookup import found, replaced
+from transforms.profiles.python_text import is_ascii
 from transforms.profiles.rule import Function
 
 EVENTS: Final = "events"
@@ -71,25 +72,11 @@ def _table(profile: str, name: str) -> dict[str, str]:
     return {**_data()["words"].get(name, {}), **_own(profile, "words", name)}
 
 
-def _walk(profile: str, tables: Sequence[Words]) -> Callable[[str], str]:
-    def one_by_one(word: str) -> str:
-        for table in tables:
-            for key, replacement in table.items():
-                word = replacement if word == key else word
-        return word
-
-    def once(word: str) -> str:
-        for table in tables:
-            word = table.get(word, word)
-        return word
-
-    return one_by_one if profile == EVENTS else once
-
-
-def _effective(profile: str, tables: Sequence[Words]) -> dict[str, str]:
-    """Return what every word of the tables becomes in the end."""
-    walk = _walk(profile, tables)
-    ends = {word: walk(word) for table in tables for word in table}
+def _effective(tables: Sequence[Words]) -> dict[str, str]:
+    """Return what every word of the tables becomes when one table after the other is applied."""
+    ends = {word: word for table in tables for word in table}
+    for table in tables:
+        ends = {word: table.get(end, end) for word, end in ends.items()}
     return {word: end for word, end in ends.items() if word != end}
 
 
@@ -99,18 +86,18 @@ def street_words(profile: str, country: str | None) -> dict[str, str]:
     tables = [_table(profile, "default")]
     if country is not None:
         tables.append(_table(profile, country.lower()))
-    return _effective(profile, tables)
+    return _effective(tables)
 
 
 @cache
-def direction_and_number_words(profile: str) -> dict[str, str]:
+def direction_and_number_words() -> dict[str, str]:
     """Return what directions and words for "number" become."""
-    return _effective(profile, [_data()["directions"], _data()["numbers"]])
+    return _effective([_data()["directions"], _data()["numbers"]])
 
 
 def replaced_words(text: Column, entries: Words) -> Column:
     """Replace whole words between blanks."""
-    words = F.transform(F.split(text, " "), lambda word: F.coalesce(hashed_lookup(word, entries), word))
+    words = F.transform(F.split(text, " "), lambda word: replaced(word, entries))
     return F.array_join(words, " ")
 
 
@@ -143,10 +130,10 @@ def replaced_special_characters(profile: str) -> Function:
     entries = special_characters(profile)
 
     def apply(text: Column, country: Column) -> Column:  # noqa: ARG001
-        replaced = text
+        written = text
         for letter, letters in entries.items():
-            replaced = F.replace(replaced, F.lit(letter), F.lit(letters))
-        return F.when(text.rlike(f"[{''.join(entries)}]"), replaced).otherwise(text)
+            written = F.replace(written, F.lit(letter), F.lit(letters))
+        return F.when(is_ascii(text), text).otherwise(written)
 
     return apply
 
@@ -175,7 +162,7 @@ def replaced_states(profile: str) -> Function:
     def apply(text: Column, country: Column) -> Column:  # noqa: ARG001
         pairs = [F.struct(F.lit(name).alias("name"), F.lit(code).alias("code")) for name, code in names.items()]
         walked = F.aggregate(F.array(*pairs), text, lambda state, pair: F.replace(state, pair["name"], pair["code"]))
-        return F.when(F.length(text) <= F.lit(2), text).otherwise(F.coalesce(hashed_lookup(text, whole), walked))
+        return F.when(F.length(text) <= F.lit(2), text).otherwise(F.coalesce(found(text, whole), walked))
 
     return apply
 

@@ -16,7 +16,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas import reference
-from transforms.columns.lookup import hashed_lookup
+from transforms.columns.lookup import replaced
 from transforms.profiles.python_text import SPACE, is_ascii, numeric_class, upper, word_class
 from transforms.profiles.rule import Function
 
@@ -125,17 +125,13 @@ def words_of(country: str, version: str) -> dict[str, str]:
     return {spelling: short for spelling, short in entries.items() if spelling != short}
 
 
-def _short(entries: dict[str, str]) -> Function:
-    return lambda word, _: F.coalesce(hashed_lookup(word, entries), word)
-
-
 def shortened(version: str) -> Function:
     """Return a function: every word that the row's country has in its list becomes its short form."""
 
     def apply(words: Column, country: Column) -> Column:
         def in_country(name: str) -> Column:
-            short = _short(words_of(name, version))
-            return F.transform(words, lambda word: short(word, country))
+            entries = words_of(name, version)
+            return F.transform(words, lambda word: replaced(word, entries))
 
         result = F.when(country == F.lit("US"), in_country("US"))
         for name in _OWN[1:]:

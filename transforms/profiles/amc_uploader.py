@@ -13,7 +13,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas import reference
-from transforms.columns.lookup import hashed_lookup
+from transforms.columns.lookup import found
 from transforms.columns.phone import settle_by_library, settle_natively
 from transforms.profiles import amc_address
 from transforms.profiles.python_text import is_ascii, lower, upper, word_class
@@ -103,8 +103,8 @@ def _state_code(letters: Column, country: Column) -> Column:
     code = F.when(letters.startswith(_AS_IT_IS), F.substring(letters, 2, 8))
     for name in COUNTRIES:
         if codes := _state_codes(name):
-            code = code.when(country == F.lit(name), hashed_lookup(letters, codes))
-    return F.lower(F.coalesce(code, F.substring(letters, 1, 2)))
+            code = code.when(country == F.lit(name), found(letters, codes))
+    return F.coalesce(code, F.substring(letters, 1, 2))
 
 
 _STATE: Final = rule(

@@ -10,15 +10,15 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from transforms.columns.phone_library import UNSETTLED
 from transforms.columns.phone_national import national_number_if_valid
 from transforms.profiles import amazon_words as words
 from transforms.profiles.amazon_words import ENTITY_RESOLUTION
+from transforms.profiles.python_text import is_ascii
 from transforms.profiles.rule import Rule, as_column, rule, step
 from transforms.profiles.steps import LOWER, NOTHING_LEFT, deleted, plainly
 
 _ASCII: Final = 0x80
-_NON_ASCII: Final = r"[^\x00-\x7f]"
-_UNSETTLED: Final = "?"
 
 
 @cache
@@ -35,7 +35,7 @@ def _accented() -> tuple[str, str]:
 def _without_accents(value: Column) -> Column:
     """Do what the library's å to aa and NFD do to text of which only ASCII is kept afterwards."""
     folded = F.translate(F.replace(value, F.lit("å"), F.lit("aa")), *_accented())
-    return F.when(value.rlike(_NON_ASCII), folded).otherwise(value)
+    return F.when(is_ascii(value), value).otherwise(folded)
 
 
 def _inside_brackets(value: Column) -> Column:
@@ -50,11 +50,11 @@ def _domestic(digits: Column, country: Column) -> Column:
     """Leave to libphonenumber what it decides: US numbers of unusual form, and rows of no country."""
     is_plain = (country == F.lit("US")) & digits.rlike(_PLAIN_US_NUMBER)
     is_decided_by_library = country.isNull() | ((country == F.lit("US")) & ~is_plain)
-    return F.when(is_decided_by_library, F.concat(F.lit(_UNSETTLED), digits)).otherwise(digits)
+    return F.when(is_decided_by_library, F.concat(F.lit(UNSETTLED), digits)).otherwise(digits)
 
 
 def _national_number(digits: Column, country: Column) -> Column:  # noqa: ARG001
-    is_open = digits.startswith(_UNSETTLED)
+    is_open = digits.startswith(UNSETTLED)
     plain = F.substring(digits, 2, 1 << 20)
     national = national_number_if_valid(F.when(is_open, plain), F.lit("US"))
     return F.when(is_open, F.coalesce(national, plain)).otherwise(digits)
@@ -78,7 +78,7 @@ def _address() -> Rule:
         step("blanks for , . [ ] / - and the word number for #", words.without_delimiters),
         step(
             "directions and words for number",
-            lambda text, _: words.replaced_words(text, words.direction_and_number_words(ENTITY_RESOLUTION)),
+            lambda text, _: words.replaced_words(text, words.direction_and_number_words()),
         ),
         _SPECIAL,
         # The library takes accents off first; a word that has one is in no list either way.

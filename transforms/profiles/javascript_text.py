@@ -17,5 +17,5 @@ SPACE: Final = r"\t\n\x0b\f\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3
 
 
 def strip(value: Column) -> Column:
-    """Do what ``String.prototype.trim()`` does."""
+    """Do what ``String.prototype.trim()`` does; null stays null."""
     return F.btrim(value, F.lit(_SPACES))

@@ -288,10 +288,8 @@ def _trimmed_code(name: str) -> Function:
             *(F.struct(F.lit(key).alias("name"), F.lit(code).alias("code")) for key, code in codes().items())
         )
         inside = F.get(F.filter(pairs, lambda pair: F.contains(value, pair["name"])), 0)["code"]
-        return (
-            F.when(F.length(value) <= F.lit(2), value)
-            .when(value.isin(*codes()), found(value, codes()))
-            .otherwise(F.coalesce(inside, F.substring(value, 1, 2)))
+        return F.when(F.length(value) <= F.lit(2), value).otherwise(
+            F.coalesce(found(value, codes()), inside, F.substring(value, 1, 2))
         )
 
     return apply

@@ -1,7 +1,7 @@
 """Text as Python sees it, for rules whose reference is a Python program: white space, word characters, case.
 
 Java and Spark agree with CPython on all but letters that are newer than the Unicode version of one of them, listed in
-``schemas/reference/python_text.toml``, and on where a Greek sigma is the last letter of a word.
+``schemas/reference/python_text.toml``, and on where a Greek sigma is the last letter of a word. Null stays null.
 """
 
 from __future__ import annotations

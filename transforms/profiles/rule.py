@@ -9,7 +9,7 @@ from typing import Final
 
 from pyspark.sql import Column
 
-#: From a value and its row's country (ISO 3166-1 alpha-2, or null) to the value's next form.
+#: From a value and its row's country (ISO 3166-1 alpha-2, or null) to the value's next form. Null becomes null.
 Function = Callable[[Column, Column], Column]
 
 #: Why a value became null, for counting. Every rule chooses from these.

@@ -8,6 +8,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from transforms.columns.phone import settle_by_library, settle_natively
+from transforms.profiles.python_text import is_ascii
 from transforms.profiles.rule import Rule, as_column, rule, step
 from transforms.profiles.steps import captured, matching, plainly
 
@@ -17,8 +18,7 @@ _E164: Final = r"^\+[0-9]{10,15}\z"
 
 
 def _lower_ascii(value: Column) -> Column:
-    other = F.translate(value, _UPPER, _UPPER.lower())
-    return F.when(value.rlike(r"[^\x00-\x7f]"), other).otherwise(F.lower(value))
+    return F.when(is_ascii(value), F.lower(value)).otherwise(F.translate(value, _UPPER, _UPPER.lower()))
 
 
 def _without_gmail_variations(value: Column, country: Column) -> Column:  # noqa: ARG001

@@ -90,7 +90,7 @@ def test_a_rows_country_is_the_sources_or_what_the_row_names_or_the_default(
     spark: SparkSession, settings: dict[str, str | None], named: list[str | None], known: list[str | None]
 ) -> None:
     table, connector = people()
-    connector = dataclasses.replace(connector, **settings)  # type: ignore[arg-type]
+    connector = dataclasses.replace(connector, **settings)  # type: ignore[arg-type]  # cases of one type
     rows = [raw_row(number, country=country, city=city) for number, (country, city) in enumerate(PLACES)]
     frame = spark.createDataFrame(rows, RAW).coalesce(1).transform(cleansed, connector, table)
     found = frame.select(NAMED_COUNTRY, COUNTRY).collect()
