@@ -7,9 +7,13 @@ Catalog folds names to lower case. We ask for the part of those rules that needs
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 _PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,126}")
+
+_LONGEST: Final = 127
+_WORD_BORDER: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 _FORBIDDEN_PREFIXES: Final = tuple("padb_ pg_ stcs_ stl_ stll_ stv_ svcs_ svl_ svv_ sys_ systable_".split())  # noqa: SIM905  a word list
 
@@ -44,3 +48,25 @@ def name_problem(name: str) -> str | None:
         if name.startswith(prefix):
             return f"starts with {prefix}, which AWS Clean Rooms forbids"
     return None
+
+
+def normalize_header(name: str) -> str:
+    """Return a header cell without case and punctuation: ``homeAddress.city`` and ``homeaddress_city`` agree."""
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def clean_name(text: str) -> str | None:
+    """Return a column name made of ``text`` that needs no quoting, or None where no letter or digit is left of it.
+
+    ``ClientID`` and ``client id`` become ``client_id``, ``Größe`` becomes ``grosse``, ``1st`` becomes ``c_1st``.
+    """
+    decomposed = unicodedata.normalize("NFKD", text)
+    letters = "".join(character for character in decomposed if not unicodedata.combining(character))
+    name = re.sub(r"[^a-z0-9]+", "_", _WORD_BORDER.sub("_", letters).casefold()).strip("_")
+    if not name:
+        return None
+    if name[0].isdigit() or name.startswith(_FORBIDDEN_PREFIXES):
+        name = f"c_{name}"
+    if name in _RESERVED_WORDS or name in _SYSTEM_COLUMNS:
+        name = f"{name}_value"
+    return name[:_LONGEST].rstrip("_")

@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import tomllib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from pyspark.sql import types as T
@@ -27,6 +28,7 @@ _SIMPLE_TYPES: Final[dict[str, T.DataType]] = {
     "timestamp": T.TimestampType(),
 }
 _DECIMAL: Final = re.compile(r"decimal\(([1-9]\d?),(\d|[1-9]\d)\)")
+_DATE: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 _DECIMAL_DIGITS: Final = 38
 _COMMENT_LIMIT: Final = 255  # Glue Data Catalog API: Column.Comment
 _ALLOW_LIST_LIMIT: Final = 100  # AWS Clean Rooms quota: columns of a configured table
@@ -87,11 +89,23 @@ class Column:
 
 
 @dataclass(frozen=True)
+class ExtraColumns:
+    """What becomes of columns that files bring beyond the table's own: text, hashed unless ``hash`` is None."""
+
+    comment: str
+    personal_data: str | None
+    hash: HashOutput | None
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of ours, as it stands in the catalog.
 
     ``partitions`` are names of columns. ``max_shrink`` is the share of its rows the table may lose from one run to
     the next before publication is refused. ``hash_of_nothing`` allows columns to hold the hash of the empty text.
+    ``load`` is what a delivery means for the table where its connector says nothing else; ``keys`` make a row unique
+    and ``order_by`` (``-`` for descending) says which of several rows of a key counts. ``audit`` names columns about
+    the row itself. ``extra`` says what becomes of further columns, None where they are ignored.
     """
 
     name: str
@@ -100,6 +114,11 @@ class Table:
     partitions: tuple[str, ...]
     max_shrink: float
     hash_of_nothing: bool
+    load: str = "full_refresh"
+    keys: tuple[str, ...] = ()
+    order_by: tuple[str, ...] = ()
+    audit: tuple[str, ...] = ()
+    extra: ExtraColumns | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -108,8 +127,9 @@ class Table:
 
     @property
     def data_columns(self) -> tuple[Column, ...]:
-        """The columns that are stored inside the files."""
-        return tuple(column for column in self.columns if column.name not in self.partitions)
+        """The columns that are stored inside the files, those about the row last."""
+        own = tuple(column for column in self.columns if column.name not in self.partitions)
+        return own + tuple(AUDIT[name] for name in self.audit)
 
     @property
     def partition_columns(self) -> tuple[Column, ...]:
@@ -140,6 +160,45 @@ class Table:
                 return column
         raise KeyError(name)
 
+    def with_extra_columns(self, names: Iterable[str]) -> Table:
+        """Return the table with text columns ``names`` more, treated as ``extra`` says; ValueError without it."""
+        if self.extra is None:
+            raise ValueError(f"table {self.name} takes no extra columns")
+        known = {column.name for column in self.columns}
+        more = tuple(
+            Column(
+                name,
+                "string",
+                self.extra.comment,
+                name,
+                "text",
+                find_profile(HOUSE).id,
+                self.extra.personal_data,
+                self.extra.hash,
+                None,
+            )
+            for name in names
+            if name not in known
+        )
+        return replace(self, columns=self.columns + more)
+
+
+def _audit_column(name: str, kind: str, comment: str) -> Column:
+    return Column(name, kind, comment, "", "text", find_profile(HOUSE).id, None, None, None)
+
+
+#: The columns about a row that a table may ask for.
+AUDIT: Final = {
+    column.name: column
+    for column in (
+        _audit_column("source_file", "string", "The delivered object, or the member of an archive, that had the row"),
+        _audit_column("source_row", "bigint", "Number of the row in that file; a header is row 1"),
+        _audit_column("run_id", "string", "The run that brought the row"),
+        _audit_column("loaded_at", "timestamp", "When that run was started (UTC)"),
+        _audit_column("row_hash", "string", "SHA-256 of the row as published, to see whether it has changed"),
+    )
+}
+
 
 def spark_type(name: str) -> T.DataType:
     """Return the Spark type for a type name of a table file; ValueError for one that cannot be published."""
@@ -157,7 +216,7 @@ def parse_table(text: str, origin: str) -> Table:
     ``text`` is the TOML, ``origin`` what to call it in messages. Raises SchemaError with every problem found.
     """
     problems = Problems(origin)
-    document = _parse_toml(text, problems)
+    document = parse_toml(text, problems)
     top = Section(document, "", problems)
     name = top.text("name")
     comment = top.text("comment")
@@ -174,17 +233,24 @@ def parse_table(text: str, origin: str) -> Table:
     hash_of_nothing = publication.flag("hash_of_nothing", default=False)
     publication.close()
     columns = tuple(_column(inner, section, standard) for inner, section in top.sections("columns").items())
+    names = [column.name for column in columns]
     partitions = top.texts("partitions")
+    load = top.text("load", "full_refresh", vocabulary.LOAD_MODES)
+    keys = top.texts("keys", choices=names)
+    order_by = top.texts("order_by")
+    audit = top.texts("audit", choices=vocabulary.AUDIT_COLUMNS)
+    extra = _extra_columns(top.section("extra_columns"), standard) if top.has("extra_columns") else None
     top.close()
     if (wrong := name_problem(name)) is not None:
         problems.add("name", f"{name!r} {wrong}")
-    table = Table(name, comment, columns, partitions, max_shrink, hash_of_nothing)
+    table = Table(name, comment, columns, partitions, max_shrink, hash_of_nothing, load, keys, order_by, audit, extra)
     _check_table(table, problems)
     problems.raise_if_any()
     return table
 
 
-def _parse_toml(text: str, problems: Problems) -> dict[str, object]:
+def parse_toml(text: str, problems: Problems) -> dict[str, object]:
+    """Return the TOML document; SchemaError where it is none."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -220,8 +286,10 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
         section.problem("normalize", f"{normalize} makes text, but the type is {type_name}")
     if default is not None and hashed:
         section.problem("default", "a hashed column keeps its nulls: a default would make strangers match")
-    elif default is not None and type_name != "string":
-        section.problem("default", f"only a string column can have one, and this one is {type_name}")
+    elif default is not None and type_name == "date" and not _DATE.fullmatch(default):
+        section.problem("default", f"{default!r} is no date such as 1970-01-01")
+    elif default is not None and type_name not in ("string", "date"):
+        section.problem("default", f"only a string or date column can have one, and this one is {type_name}")
     section.close()
     return Column(
         name,
@@ -234,6 +302,14 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
         output if hashed else None,
         default,
     )
+
+
+def _extra_columns(section: Section, standard: HashOutput) -> ExtraColumns:
+    personal_data = section.optional_text("personal_data", vocabulary.PERSONAL_DATA)
+    hashed = section.text("publish", "hash", vocabulary.PUBLISH) == "hash"
+    extra = ExtraColumns(section.text("comment"), personal_data, standard if hashed else None)
+    section.close()
+    return extra
 
 
 def _profile(section: Section, normalize: str) -> Profile:
@@ -292,6 +368,15 @@ def _check_table(table: Table, problems: Problems) -> None:
             "columns", f"AWS Clean Rooms allows {_ALLOW_LIST_LIMIT} columns a configured table, here are {len(names)}"
         )
     _check_empty(table, problems)
+    _check_partitions(table, names, problems)
+    for column_name in set(names) & set(table.audit):
+        problems.add("audit", f"{column_name} is a column of this table already")
+    for entry in table.order_by:
+        if entry.removeprefix("-") not in names:
+            problems.add("order_by", f"{entry!r} is no column of this table{nearest(entry.removeprefix('-'), names)}")
+
+
+def _check_partitions(table: Table, names: list[str], problems: Problems) -> None:
     for partition in table.partitions:
         if partition not in names:
             problems.add("partitions", f"{partition!r} is no column of this table{nearest(partition, names)}")
@@ -299,8 +384,8 @@ def _check_table(table: Table, problems: Problems) -> None:
         column = table.column(partition)
         if column.hash is not None:
             problems.add("partitions", f"{partition} is published as a hash and would make one folder a person")
-        if column.type != "string":
-            problems.add("partitions", f"{partition} must be a string column")
+        if column.type not in ("string", "date"):
+            problems.add("partitions", f"{partition} must be a string or date column")
         if not column.default:
             problems.add(f"columns.{partition}.default", "missing: a partition column needs a value to stand for null")
     if table.columns and len(table.partitions) == len(table.columns):

@@ -72,5 +72,27 @@ CODECS: Final = ("envelope", "openpgp", "plain")
 #: When a delivery is whole.
 READY_RULES: Final = ("vendor_manifest", "done_marker", "quiet_period")
 
-#: What a delivery means for the table.
-LOAD_MODES: Final = ("full_refresh",)
+#: What a delivery means for the table. ``full_refresh``: it is the table. ``append``: its rows come on top, each key
+#: once. ``upsert``: its rows replace those of the same key. ``partition_overwrite``: it replaces the partitions it has.
+LOAD_MODES: Final = ("full_refresh", "append", "upsert", "partition_overwrite")
+
+#: Which of several exports with a time in their names are loaded: the newest of each audience, or all, oldest first.
+KEEP: Final = ("newest", "all")
+
+#: What a delivered file may be written in; Parquet and Avro are told by content, JSON by its first character.
+FILE_TYPES: Final = ("delimited", "json", "parquet", "avro")
+
+#: What several files may be packed into; told by content. A tar archive may be gzipped.
+ARCHIVES: Final = ("zip", "tar")
+
+#: Encodings of text. A byte order mark decides where there is one; without one the text is what the connector says.
+TEXT_ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be", "iso-8859-1", "windows-1252")
+
+#: Units of times that are delivered as a number since 1970-01-01T00:00:00Z.
+EPOCHS: Final = ("seconds", "milliseconds", "microseconds")
+
+#: The sign before the fraction of a number; the other one may separate thousands.
+DECIMAL_SIGNS: Final = (".", ",")
+
+#: Columns about a row that a table may have beside its own: where it came from, which run brought it, a hash of it.
+AUDIT_COLUMNS: Final = ("source_file", "source_row", "run_id", "loaded_at", "row_hash")
