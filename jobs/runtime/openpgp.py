@@ -13,20 +13,17 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, Final
-
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from typing import Final
 
 from jobs.runtime.openpgp_process import EXIT_DAMAGED, EXIT_KEY_LOCKED, EXIT_NO_KEY
+from jobs.runtime.scratch import SealedScratch
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import CHUNK_SIZE, OpenChunks
 
 _PROGRAM: Final = "from jobs.runtime.openpgp_process import main; main()"
-_BLOCK: Final = 16
 _PIPE_SIZE: Final = 1 << 20  # the largest that Linux allows everybody
 
 
@@ -44,7 +41,7 @@ def decrypt_openpgp(open_chunks: OpenChunks, key: PgpKey) -> Iterator[bytes]:
     Raises BadFile: ``wrong_key`` where the message is for another key or the passphrase is wrong, ``not_authentic``
     where it was cut or changed.
     """
-    scratch = _Scratch()
+    scratch = SealedScratch()
     try:
         _decrypt_into(scratch, open_chunks, key)
     except BaseException:
@@ -53,31 +50,7 @@ def decrypt_openpgp(open_chunks: OpenChunks, key: PgpKey) -> Iterator[bytes]:
     return scratch.read_back()
 
 
-class _Scratch:
-    """A temporary file without a name, encrypted (AES-256-CTR) under a key that is never stored."""
-
-    def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the iterator over it
-        self._cipher = Cipher(algorithms.AES256(os.urandom(32)), modes.CTR(os.urandom(_BLOCK)))
-        self._encryptor = self._cipher.encryptor()
-        self._buffer = bytearray(CHUNK_SIZE + _BLOCK)
-
-    def write(self, data: memoryview) -> None:
-        made = self._encryptor.update_into(data, self._buffer)
-        self._file.write(memoryview(self._buffer)[:made])
-
-    def read_back(self) -> Iterator[bytes]:
-        decryptor = self._cipher.decryptor()
-        with self._file as file:
-            file.seek(0)
-            while sealed := file.read(CHUNK_SIZE):
-                yield decryptor.update(sealed)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _decrypt_into(scratch: _Scratch, open_chunks: OpenChunks, key: PgpKey) -> None:
+def _decrypt_into(scratch: SealedScratch, open_chunks: OpenChunks, key: PgpKey) -> None:
     secret_reader, secret_writer = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, str(secret_reader)],

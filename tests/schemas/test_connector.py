@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.connector import (
-    Connector,
-    Dedup,
-    Delivery,
-    Format,
-    Prehashed,
-    Rejects,
-    SourceColumn,
-    normalize_header,
-    parse_connector,
-    table_name_of,
-)
+from schemas.connector import Connector, parse_connector, tables_of
+from schemas.delivery import Delivery
+from schemas.feed import Dedup, Feed, Prehashed, Rejects, SourceColumn
+from schemas.file_format import Format
+from schemas.names import normalize_header
 from schemas.problems import SchemaError
 from schemas.table import Table, parse_table
 
@@ -74,7 +67,7 @@ def table() -> Table:
 
 def problems(text: str, table: Table) -> list[str]:
     with pytest.raises(SchemaError) as caught:
-        parse_connector(text, "mine.toml", table)
+        parse_connector(text, "mine.toml", {table.name: table})
     assert str(caught.value) == "\n".join(caught.value.problems)
     return list(caught.value.problems)
 
@@ -88,31 +81,38 @@ def changed(*pairs: tuple[str, str]) -> str:
 
 
 def test_a_connector_is_what_its_file_says(table: Table) -> None:
-    connector = parse_connector(GOOD, "mine.toml", table)
+    connector = parse_connector(GOOD, "mine.toml", {table.name: table})
     assert connector == Connector(
         name="mine",
         comment="Mine",
-        table="people",
-        load="full_refresh",
-        country=None,
-        country_field=None,
-        default_country="DE",
-        delivery=Delivery(
-            "quiet_period", 5, 3600, "manifest-*.json", "*.DONE", (), ("envelope", "openpgp", "plain"), None
+        delivery=Delivery(quiet_seconds=5),
+        feeds=(
+            Feed(
+                name="mine",
+                files=(),
+                table="people",
+                load="full_refresh",
+                country=None,
+                country_field=None,
+                default_country="DE",
+                format=Format(delimiter=";"),
+                columns=(
+                    SourceColumn("email", ("E-Mail",), required=True),
+                    SourceColumn("age"),
+                    SourceColumn("status", values={"a": "b"}),
+                ),
+                rejects=Rejects(("email",), (), 0.1, keep_values=False),
+                dedup=Dedup(("email",), (("age", True), ("status", False))),
+            ),
         ),
-        format=Format(";", '"', '"', ()),
-        columns=(
-            SourceColumn("email", ("E-Mail",), True, {}, None, None),
-            SourceColumn("age", (), False, {}, None, None),
-            SourceColumn("status", (), False, {"a": "b"}, None, None),
-        ),
-        rejects=Rejects(("email",), (), 0.1, keep_values=False),
-        dedup=Dedup(("email",), (("age", True), ("status", False))),
     )
-    assert connector.fields == ("email", "age", "status")
-    assert connector.column("age").field == "age"
+    feed = connector.feed("mine")
+    assert feed.fields == ("email", "age", "status")
+    assert feed.column("age").field == "age"
     with pytest.raises(KeyError):
-        connector.column("born")
+        feed.column("born")
+    with pytest.raises(KeyError):
+        connector.feed("yours")
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_headers_that_differ_in_letters_or_digits_differ(one: str, other: str) -
 
 
 def test_the_table_is_known_before_the_rest_is_read() -> None:
-    assert table_name_of(GOOD + "[what]\nis = 1", "mine.toml") == "people"
+    assert tables_of(GOOD + "[what]\nis = 1", "mine.toml") == ("people",)
     with pytest.raises(SchemaError, match=r"^mine\.toml: table: missing$"):
-        table_name_of('name = "x"', "mine.toml")
+        tables_of('name = "x"', "mine.toml")
     with pytest.raises(SchemaError, match="not valid TOML"):
-        table_name_of("name =", "mine.toml")
+        tables_of("name =", "mine.toml")
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,11 @@ def test_the_table_is_known_before_the_rest_is_read() -> None:
         (('comment = "Mine"', 'comments = "Mine"'),
          ["comment: missing", "comments: unknown key; did you mean comment?"]),
         (('table = "people"', 'table = "persons"'),
-         ["table: this connector feeds 'persons', but was read against table 'people'"]),
-        (('table = "people"', 'table = "people"\nload = "append"'),
-         ["load: 'append' is not known; valid: full_refresh"]),
+         ["table: this connector feeds 'persons', but was not read against it"]),
+        (('table = "people"', 'table = "people"\nload = "apend"'),
+         ["load: 'apend' is not known; did you mean append?"]),
+        (("[dedup]", '[deletes]\nfield = "status"\nvalues = ["x"]\n[dedup]'),
+         ["deletes: has no meaning with load full_refresh"]),
         (('default_country = "DE"', 'default_country = "Germany"'), ["default_country: must be an ISO 3166-1"]),
         (('default_country = "DE"', 'default_country = "de"'), ["default_country: must be an ISO 3166-1"]),
         (("quiet_seconds = 5", "quiet_secs = 5"), ["delivery.quiet_secs: unknown key; did you mean quiet_seconds?"]),
@@ -170,8 +172,23 @@ def test_the_table_is_known_before_the_rest_is_read() -> None:
         (("quiet_seconds = 5", "snapshot = '('"), ["delivery.snapshot: is no regular expression: "]),
         (("quiet_seconds = 5", "snapshot = '\\d+'"), ["delivery.snapshot: needs a group (?P<snapshot>"]),
         (("quiet_seconds = 5", "snapshot = '(?P<audience>.*)'"), ["delivery.snapshot: needs a group (?P<snapshot>"]),
-        (('delimiter = ";"', 'delimiter = ";;"'), ["format.delimiter: ';;' is not known"]),
-        (('delimiter = ";"', 'delimiter = "x"'), ["format.delimiter: 'x' is not known"]),
+        (('delimiter = ";"', 'delimiter = ";;"'), ["format.delimiter: must be one character"]),
+        (('delimiter = ";"', 'delimiter = "\\n"'), ["format.delimiter: must be one character, no line break"]),
+        (('delimiter = ";"', "escape_unquoted = true"), ["format.escape_unquoted: needs an escape character"]),
+        (('delimiter = ";"', "header = false"), ["format.columns: missing: without a header"]),
+        (('delimiter = ";"', 'columns = ["a"]'), ["format.columns: has no meaning with a header"]),
+        (('delimiter = ";"', 'header = false\ncolumns = ["a", "-"]'), ["format.columns: each name needs a letter"]),
+        (('delimiter = ";"', "types = []"), ["format.types: must name at least one"]),
+        (('delimiter = ";"', 'types = ["xml"]'), ["format.types: 'xml' is not known"]),
+        (('delimiter = ";"', 'encoding = "latin"'), ["format.encoding: 'latin' is not known"]),
+        (('delimiter = ";"', 'zone = "CST"'), ["format.zone: 'CST' is neither an offset such as -06:00"]),
+        (('delimiter = ";"', 'time_formats = ["yyyy-MM-ddTHH"]'),
+         ["format.time_formats: 'yyyy-MM-ddTHH' is no pattern"]),
+        (('delimiter = ";"', 'decimal = "·"'), ["format.decimal: '·' is not known"]),
+        (("quiet_seconds = 5", 'keep = "all"'), ["delivery.keep: has no meaning without snapshot"]),
+        (("quiet_seconds = 5", 'archives = ["rar"]'), ["delivery.archives: 'rar' is not known"]),
+        (("quiet_seconds = 5", "archive_limits = { members = 5000 }"),
+         ["delivery.archive_limits.members: must be at most 4095"]),
         (('delimiter = ";"', 'quote = "ab"'), ["format.quote: must be one ASCII character", "format.escape: must be"]),
         (('delimiter = ";"', 'escape = "“"'), ["format.escape: must be one ASCII character"]),
         (('delimiter = ";"', 'escape = "\\n"'), ["format.escape: must be one ASCII character"]),
@@ -189,10 +206,12 @@ def test_the_table_is_known_before_the_rest_is_read() -> None:
         (("[columns.age]", '[columns.age]\naliases = ["--"]'),
          ["columns.age.aliases: an alias needs a letter or a digit"]),
         (("[columns.age]", '[columns.age]\naliases = ["a", "a"]'), ["columns.age.aliases: holds the same entry twice"]),
-        (("[columns.age]", '[columns.age]\ndate_format = "yyyy"'),
-         ["columns.age.date_format: column age of table people is int, not a date or timestamp"]),
-        (("[columns.age]", '[columns.age]\nvalues = { a = "1" }'),
-         ["columns.age.values: column age of table people is int; only text is translated"]),
+        (("[columns.age]", '[columns.age]\ntime_formats = ["yyyy"]'),
+         ["columns.age.time_formats: column age of table people is int, not a date or timestamp"]),
+        (("[columns.age]", '[columns.age]\nepoch = "years"'),
+         ["columns.age.epoch: column age of table people is int, not a date or timestamp"]),
+        (("[columns.age]", '[columns.age]\n[columns.born]\nepoch = "years"'),
+         ["columns.born.epoch: 'years' is not known; valid: microseconds, milliseconds, seconds"]),
         (("[columns.age]", "[columns.age]\nvalues = { a = 1 }"), ["columns.age.values: must map strings to strings"]),
         (("[columns.age]", '[columns.age]\nvalues = "x"'), ["columns.age.values: must be a table of strings, not str"]),
         (("[columns.age]", f"[columns.age]\n{hashed_by()}"),
@@ -209,7 +228,7 @@ def test_the_table_is_known_before_the_rest_is_read() -> None:
         (('default_country = "DE"', 'default_country = "DE"\ncountry = "DE"'),
          ["default_country: has no meaning beside country"]),
         (('default_country = "DE"', 'country = "Germany"'), ["country: must be an ISO 3166-1 alpha-2 code"]),
-        (('default_country = "DE"', 'country_field = "land"'), ["country_field: 'land' is no field of this connector"]),
+        (('default_country = "DE"', 'country_field = "land"'), ["country_field: 'land' is no field of this feed"]),
         (('missing = ["email"]', 'missing = ["e_mail"]'),
          ["rejects.missing: 'e_mail' is not known; did you mean email?"]),
         (('missing = ["email"]', 'invalid = ["born"]'),
@@ -236,14 +255,15 @@ def test_a_mistake_is_told_with_file_key_and_nearest_name(
 def test_good_combinations(table: Table) -> None:
     text = changed(
         ("required = true", hashed_by(encoding="base64")),
-        ("[columns.age]", '[columns.age]\n[columns.born]\ndate_format = "yyyy-MM-dd"'),
+        ("[columns.age]", '[columns.age]\n[columns.born]\ntime_formats = ["yyyy-MM-dd"]'),
         ('delimiter = ";"', "delimiter = \"\\t\"\nquote = '\"'\nescape = '\\'"),
         ("quiet_seconds = 5", "snapshot = '(?P<snapshot>\\d+)'"),
     )
-    connector = parse_connector(text, "mine.toml", table)
-    assert connector.column("email").prehashed == Prehashed("hmac-sha256", "base64", "cleanroom-etl@1", None)
-    assert connector.column("born").date_format == "yyyy-MM-dd"
-    assert connector.format == Format("\t", '"', "\\", ())
+    connector = parse_connector(text, "mine.toml", {table.name: table})
+    (feed,) = connector.feeds
+    assert feed.column("email").prehashed == Prehashed("hmac-sha256", "base64", "cleanroom-etl@1", None)
+    assert feed.column("born").time_formats == ("yyyy-MM-dd",)
+    assert feed.format == Format(delimiter="\t", escape="\\")
 
 
 def test_all_mistakes_come_in_one_message(table: Table) -> None:
@@ -266,6 +286,107 @@ def test_all_mistakes_come_in_one_message(table: Table) -> None:
     ]
 
 
-def test_a_connector_has_a_column(table: Table) -> None:
-    text = 'name = "x"\ncomment = "x"\ntable = "people"'
-    assert problems(text, table) == ["mine.toml: columns: a connector needs at least one column"]
+def test_without_columns_every_field_comes_by_its_own_name(table: Table) -> None:
+    text = 'name = "x"\ncomment = "x"\ntable = "people"\nrequired = ["email"]\n[format]\nzone = "-06:00"'
+    (feed,) = parse_connector(text, "mine.toml", {table.name: table}).feeds
+    assert feed.fields == table.fields
+    assert [column.field for column in feed.columns if column.required] == ["email"]
+    assert feed.column("born").zone == "-06:00"
+    more = text + '\n[columns.age]\naliases = ["years"]'
+    assert parse_connector(more, "mine.toml", {table.name: table}).feeds[0].fields == ("age",)
+    every = more.replace("required", 'fields = "all"\nrequired')
+    (both,) = parse_connector(every, "mine.toml", {table.name: table}).feeds
+    assert sorted(both.fields) == sorted(table.fields)
+    assert both.column("age").aliases == ("years",)
+
+
+EVENTS = """
+name = "events"
+comment = "Events"
+load = "append"
+keys = ["id", "day"]
+partitions = ["day"]
+[columns.id]
+comment = "id"
+[columns.at]
+comment = "time"
+type = "timestamp"
+[columns.day]
+comment = "day"
+type = "date"
+field = "at"
+default = "1970-01-01"
+"""
+
+SEVERAL = """
+name = "several"
+comment = "Several"
+[format]
+delimiter = ";"
+[rejects]
+max_share = 0.3
+[feeds.people]
+files = ["People.*"]
+table = "people"
+[feeds.events]
+files = ["*/events/*"]
+table = "events"
+required = ["id"]
+[feeds.events.format]
+zone = "Europe/Berlin"
+[feeds.events.rejects]
+missing = ["at"]
+"""
+
+
+def several(text: str, table: Table) -> Connector:
+    return parse_connector(text, "s.toml", {"people": table, "events": parse_table(EVENTS, "events.toml")})
+
+
+def test_several_feeds_share_what_the_top_says_and_take_files_by_name(table: Table) -> None:
+    assert tables_of(SEVERAL, "s.toml") == ("people", "events")
+    connector = several(SEVERAL, table)
+    people, events = connector.feeds
+    assert (people.load, events.load) == ("full_refresh", "append")
+    assert (people.format.delimiter, events.format.delimiter, events.format.zone) == (";", ";", "Europe/Berlin")
+    assert (people.rejects.max_share, events.rejects) == (0.3, Rejects(("at",), (), 0.3))
+    assert events.dedup.keys == ("id", "day")
+    assert events.column("at").zone == "Europe/Berlin"
+    for name, feed in {
+        "People.csv": people,
+        "a/b/PEOPLE.txt": people,
+        "x/Events/1": events,
+        "events/1": None,
+        "peoples.csv": None,
+    }.items():
+        assert connector.feed_of(name) == feed
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        (('files = ["People.*"]\n', ""), "feeds.people.files: missing"),
+        (("[feeds.people]", "[feeds.People]"), "feeds.People: 'People' must be lower-case"),
+        (('table = "people"', 'table = "events"'), "feeds: two feeds fill table events"),
+        (('table = "people"', 'table = "people"\nload = "append"'), "feeds.people.load: append needs a key"),
+        (('table = "people"', 'table = "people"\nload = "partition_overwrite"'), "needs a table with partitions"),
+        (('table = "people"', 'table = "people"\nwhat = 1'), "feeds.people.what: unknown key"),
+        (('required = ["id"]', 'required = ["idd"]'), "feeds.events.required: 'idd' is not known; did you mean id?"),
+        (('required = ["id"]', 'load = "upsert"\n[feeds.events.deletes]\nfield = "i"\nvalues = []'),
+         "feeds.events.deletes.values: missing"),
+        (("[rejects]", "[rejects]\nmissing = ['at']"), "feeds.people.rejects.missing: 'at' is not known"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_one_of_several_feeds_is_told_with_its_name(
+    table: Table, pair: tuple[str, str], expected: str
+) -> None:
+    assert SEVERAL.count(pair[0]) == 1
+    with pytest.raises(SchemaError) as caught:
+        several(SEVERAL.replace(*pair), table)
+    assert expected in str(caught.value)
+
+
+def test_an_appended_row_and_its_duplicate_are_in_one_partition(table: Table) -> None:
+    events = parse_table(EVENTS.replace('keys = ["id", "day"]', 'keys = ["id"]'), "events.toml")
+    with pytest.raises(SchemaError, match="partition day is not made of a key column"):
+        parse_connector(SEVERAL, "s.toml", {"people": table, "events": events})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.names import name_problem
+from schemas.names import clean_name, name_problem
 
 # The reserved words that real profile exports hit.
 RESERVED = """
@@ -61,3 +61,41 @@ def test_what_passes_needs_no_quotes_anywhere(name: str) -> None:
         assert re.fullmatch("[a-z][a-z0-9_]*", name)
         assert name.isascii()
         assert len(name) <= 127
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("FirstName", "first_name"),
+        ("ClientID", "client_id"),
+        ("IPAddress", "ip_address"),
+        ("homeAddress.city", "home_address_city"),
+        ("  E-Mail (work)! ", "e_mail_work"),
+        ("already_clean_1", "already_clean_1"),
+        ("Größe", "grosse"),
+        ("Prénom", "prenom"),
+        ("ÉCOLE", "ecole"),
+        ("ﬁeld①", "field1"),
+        ("1st", "c_1st"),
+        ("select", "select_value"),
+        ("Order", "order_value"),
+        ("oid", "oid_value"),
+        ("pg_x", "c_pg_x"),
+        ("SysDate", "c_sys_date"),
+        ("a" * 200, "a" * 127),
+        ("a" * 126 + "_b", "a" * 126),
+        ("名前", None),
+        ("", None),
+        ("_-.", None),
+    ],
+)
+def test_a_name_is_cleaned(text: str, name: str | None) -> None:
+    assert clean_name(text) == name
+
+
+@given(st.text(max_size=200))
+def test_a_cleaned_name_can_be_used_and_stays_as_it_is(text: str) -> None:
+    name = clean_name(text)
+    if name is not None:
+        assert name_problem(name) is None
+        assert clean_name(name) == name

@@ -7,12 +7,12 @@ from importlib import resources
 import pytest
 
 from schemas import vocabulary
-from schemas.connector import Connector, parse_connector, table_name_of
+from schemas.connector import Connector, parse_connector, tables_of
 from schemas.profile import profiles
 from schemas.table import RESERVED_FIELDS, Table, parse_table
 from tests.fixtures.aep_delivery import HEADERS, Header
 from transforms.profiles.registry import ALREADY_HASHED, RULES
-from transforms.streams.header import bind_header
+from transforms.streams.header import bind_header, source_names
 
 
 def packaged(folder: str) -> dict[str, str]:
@@ -24,11 +24,10 @@ TABLES = packaged("tables")
 CONNECTORS = packaged("connectors")
 
 
-def load(name: str) -> tuple[Connector, Table]:
+def load(name: str) -> tuple[Connector, dict[str, Table]]:
     text = CONNECTORS[name]
-    table_file = f"{table_name_of(text, name)}.toml"
-    table = parse_table(TABLES[table_file], table_file)
-    return parse_connector(text, name, table), table
+    tables = {table: parse_table(TABLES[f"{table}.toml"], table) for table in tables_of(text, name)}
+    return parse_connector(text, name, tables), tables
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -40,9 +39,10 @@ def test_a_packaged_table_loads_under_its_own_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONNECTORS)
 def test_a_packaged_connector_loads_under_its_own_name(name: str) -> None:
-    connector, table = load(name)
+    connector, tables = load(name)
     assert f"{connector.name}.toml" == name
-    assert set(connector.fields) == set(table.fields)
+    for feed in connector.feeds:
+        assert set(feed.fields) == set(tables[feed.table].fields)
 
 
 # The thirteen fields of Adobe's export, in the order of the fixture's headers, and what each is in the table.
@@ -58,13 +58,14 @@ def test_every_header_family_binds_to_the_right_fields(family: Header, change: t
     connector, _ = load("aep_profiles.toml")
     header = tuple(change(name) for name in HEADERS[family])
     for names in (header, header[::-1]):
-        binding = bind_header(names, connector)
+        binding = bind_header(names, source_names(connector.feeds[0], extras=False))
         assert binding.columns == dict(zip(header, FIELDS, strict=True))
         assert (binding.ignored, binding.absent) == ((), ())
 
 
 def test_what_the_customer_profile_publishes() -> None:
-    _, table = load("aep_profiles.toml")
+    _, tables = load("aep_profiles.toml")
+    table = tables["customer_profile"]
     clear = {column.name for column in table.columns if column.hash is None}
     assert clear == {"city", "state", "country", "loyalty_member_status", "segmentation_status"}
     assert {column.hash.algorithm for column in table.columns if column.hash} == {"hmac-sha256"}
@@ -87,6 +88,7 @@ def test_closed_lists_hold_nothing_twice() -> None:
 
 def test_adobes_values_have_one_form() -> None:
     connector, _ = load("aep_profiles.toml")
-    assert connector.column("segmentation_status").values == {"existing": "realized"}
-    assert connector.column("email").required
-    assert connector.format.escape == "\\"
+    (feed,) = connector.feeds
+    assert feed.column("segmentation_status").values == {"existing": "realized"}
+    assert feed.column("email").required
+    assert feed.format.escape == "\\"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,38 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from schemas.connector import Format
+from schemas.file_format import Format
 from transforms.blanks import BLANKS
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import ChunkReader, peek
+from transforms.streams.header import bind_header
 from transforms.streams.quoting import double_quotes
+from transforms.streams.records import RAGGED, Batch, Binding, RefusedRow, SourceNames
+from transforms.streams.stand_ins import StandIns
 
 #: Bytes parsed at once. A row must fit into one block, so a quote that is never closed cannot eat the whole file.
 BLOCK_SIZE: Final = 4 << 20
 _HEADER_SIZE: Final = 1 << 20
 _STAND_IN_QUOTE: Final = b"\x01"
 _END: Final = "\x1a"
-
-
-@dataclass(frozen=True)
-class RaggedRow:
-    """A row whose number of values is not the header's."""
-
-    number: int
-    expected: int
-    actual: int
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some rows of a file: ``rows`` as strings, their ``numbers``, and the ragged rows met.
-
-    The header is row 1, and empty lines do not count. A ragged row may come a batch or more before its neighbours.
-    """
-
-    rows: pa.RecordBatch
-    numbers: pa.Int64Array
-    ragged: tuple[RaggedRow, ...]
 
 
 def trimmed(values: pa.StringArray) -> pa.StringArray:
@@ -55,27 +36,39 @@ def trimmed(values: pa.StringArray) -> pa.StringArray:
 class DelimitedText:
     """A delimited file whose header has been read.
 
-    ``header`` holds the names as they are written. Raises BadFile where there is no header.
+    ``header`` holds the names as they are written, or as the format gives them for a file without a header. Raises
+    BadFile where there is none, or the first row has another number of values.
     """
 
     def __init__(self, chunks: Iterator[bytes], layout: Format) -> None:
         """Read the header of the UTF-8 text ``chunks``, written as ``layout`` says."""
+        self._stand_ins = StandIns(layout)
+        if self._stand_ins.needed:
+            chunks = self._stand_ins.put_in(chunks)
+        delimiter = self._stand_ins.delimiter
         quote = layout.quote.encode() or _STAND_IN_QUOTE
         if not layout.quote:
             chunks = _stand_in_quotes(chunks)
-        if layout.escape != layout.quote:
-            chunks = double_quotes(chunks, layout.delimiter.encode(), quote, layout.escape.encode())
+        if layout.escape != layout.quote and not layout.escape_unquoted:
+            chunks = double_quotes(chunks, delimiter.encode(), quote, layout.escape.encode())
         head, self._chunks = peek(chunks, _HEADER_SIZE)
+        self._layout = layout
         self._parsing: dict[str, Any] = {
-            "delimiter": layout.delimiter,
+            "delimiter": delimiter,
             "quote_char": quote.decode(),
             "double_quote": bool(layout.escape),
             "escape_char": False,
             "newlines_in_values": True,
         }
-        self.header = self._read_header(head)
+        self._parsed_names = self._read_first_row(head)
+        self.header = layout.columns
+        if layout.header:
+            self.header = tuple(self._stand_ins.take_out(pa.array(self._parsed_names, pa.string())).to_pylist())
+        elif len(self._parsed_names) != len(self.header):
+            count = f"the first row has {len(self._parsed_names)} values"
+            raise BadFile("column_count", f"{count}, the connector names {len(self.header)} columns")
 
-    def _read_header(self, head: bytes) -> tuple[str, ...]:
+    def _read_first_row(self, head: bytes) -> tuple[str, ...]:
         if not head.strip():
             raise BadFile("empty_file", "the clear text has no characters but blanks")
         options = csv.ParseOptions(**self._parsing, invalid_row_handler=lambda _: "skip")
@@ -93,7 +86,7 @@ class DelimitedText:
         where the text cannot be parsed, at the end where a quote was never closed; the text of a row is never part of
         the message.
         """
-        ragged: list[RaggedRow] = []
+        refused: list[RefusedRow] = []
         # One row too long behind the last one: where it is not met, an open quote has swallowed it and rows before it.
         last = _END + self._parsing["delimiter"] * len(self.header)
         complete = False
@@ -103,17 +96,23 @@ class DelimitedText:
             if row.text == last:
                 complete = True
             else:
-                ragged.append(RaggedRow(row.number, row.expected_columns, row.actual_columns))
+                detail = f"{row.actual_columns} values where the header has {row.expected_columns}"
+                refused.append(RefusedRow(row.number, RAGGED, detail))
             return "skip"
 
-        numbers = _RowNumbers()
-        included = list(columns) or [self.header[0]]  # none at all would mean every one
+        numbers = _RowNumbers(2 if self._layout.header else 1)
+        called = dict(zip(self.header, self._parsed_names if self._layout.header else self.header, strict=True))
+        included = [called[name] for name in columns] or [called[self.header[0]]]  # none at all would mean every one
         chunks = itertools.chain(self._chunks, (f"\n{last}\n".encode(),))
         try:
             reader = csv.open_csv(
                 pa.PythonFile(io.BufferedReader(ChunkReader(chunks), BLOCK_SIZE), mode="r"),
                 # With threads the parser does not know row numbers.
-                read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_SIZE),
+                read_options=csv.ReadOptions(
+                    use_threads=False,
+                    block_size=BLOCK_SIZE,
+                    column_names=None if self._layout.header else list(self.header),
+                ),
                 parse_options=csv.ParseOptions(**self._parsing, invalid_row_handler=note),
                 convert_options=csv.ConvertOptions(
                     column_types=dict.fromkeys(included, pa.string()),
@@ -127,30 +126,56 @@ class DelimitedText:
                     rows = reader.read_next_batch()
                 except StopIteration:
                     break
-                met = tuple(ragged)
-                ragged.clear()
+                met = tuple(refused)
+                refused.clear()
                 if rows.num_rows or met:
-                    named = rows.select(list(columns)).rename_columns(list(columns.values()))
+                    named = self._named(rows, list(columns.values()))
                     yield Batch(named, numbers.take(rows.num_rows, met), met)
         except pa.ArrowInvalid as error:
             raise _unparsable(error) from None
         if not complete:
             raise BadFile("not_delimited_text", "a quote is never closed")
-        if ragged:
+        if refused:
             empty = pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(columns), list(columns.values()))
-            yield Batch(empty, pa.array([], pa.int64()), tuple(ragged))
+            yield Batch(empty, pa.array([], pa.int64()), tuple(refused))
+
+    def _named(self, rows: pa.RecordBatch, fields: list[str]) -> pa.RecordBatch:
+        if not fields:
+            return rows.select([])  # which still knows how many rows there are
+        values = rows.columns[: len(fields)]
+        if self._stand_ins.needed:
+            values = [self._stand_ins.take_out(column) for column in values]
+        return pa.RecordBatch.from_arrays(values, fields)
+
+
+class DelimitedRecords:
+    """The rows of a delimited file, bound by its header."""
+
+    def __init__(self, chunks: Iterator[bytes], layout: Format, names: SourceNames) -> None:
+        """Read and bind the header of the UTF-8 text ``chunks``; raises BadFile where it does not bind."""
+        self._text = DelimitedText(chunks, layout)
+        self._binding = bind_header(self._text.header, names)
+
+    @property
+    def binding(self) -> Binding:
+        """Which names of the header were bound."""
+        return self._binding
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows, the fields' columns first and those of the extras behind them."""
+        return self._text.batches({**self._binding.columns, **self._binding.extras})
 
 
 class _RowNumbers:
-    """Numbers the rows that are left when ragged ones are taken out."""
+    """Numbers the rows that are left when refused ones are taken out."""
 
-    def __init__(self) -> None:
-        self._next = 2  # the header is row 1
+    def __init__(self, first: int) -> None:
+        self._next = first
         self._skipped = np.empty(0, dtype=np.int64)
 
-    def take(self, count: int, ragged: tuple[RaggedRow, ...]) -> pa.Int64Array:
-        if ragged:
-            more = np.fromiter((row.number for row in ragged), dtype=np.int64, count=len(ragged))
+    def take(self, count: int, refused: tuple[RefusedRow, ...]) -> pa.Int64Array:
+        if refused:
+            more = np.fromiter((row.number for row in refused), dtype=np.int64, count=len(refused))
             self._skipped = np.concatenate([self._skipped, more])
         candidates = np.arange(self._next, self._next + count + len(self._skipped), dtype=np.int64)
         keep = np.ones(len(candidates), dtype=np.bool_)

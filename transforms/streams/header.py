@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
-from schemas.connector import Connector, normalize_header
+from schemas.feed import Feed
+from schemas.names import clean_name, normalize_header
 from transforms.streams.bad_file import BadFile
+from transforms.streams.records import Binding, SourceNames
 
 
-@dataclass(frozen=True)
-class Binding:
-    """``columns`` maps header names to fields; ``ignored`` are names no field asks for, ``absent`` fields not there."""
+def source_names(feed: Feed, *, extras: bool) -> SourceNames:
+    """Return what a reader has to look for in the files of ``feed``; ``extras`` where the table takes more columns."""
+    return SourceNames(
+        fields={column.field: (column.field, *column.aliases) for column in feed.columns},
+        required=tuple(column.field for column in feed.columns if column.required),
+        extras=extras,
+    )
 
-    columns: dict[str, str]
-    ignored: tuple[str, ...]
-    absent: tuple[str, ...]
 
-
-def bind_header(header: tuple[str, ...], connector: Connector) -> Binding:
-    """Bind the names of a file's header to the connector's fields, whatever their order, case and punctuation.
+def bind_header(header: tuple[str, ...], names: SourceNames) -> Binding:
+    """Bind the names of a file's header to fields, whatever their order, case and punctuation.
 
     Raises BadFile: ``ambiguous_header`` where two names differ in case only or mean one field, ``missing_column``
     where a required field is absent, or no name is known: then the first row may be data, and is not to be noted.
@@ -30,23 +31,19 @@ def bind_header(header: tuple[str, ...], connector: Connector) -> Binding:
     twice = [str(position) for position, name in enumerate(folded, 1) if times[name] > 1]
     if twice:
         raise BadFile("ambiguous_header", f"columns {', '.join(twice)} have names that differ in case at most")
-    fields = {
-        normalize_header(alias): column.field
-        for column in connector.columns
-        for alias in (column.field, *column.aliases)
-    }
+    fields = {normalize_header(alias): field for field, aliases in names.fields.items() for alias in aliases}
     columns: dict[str, str] = {}
-    ignored: list[str] = []
+    unknown: list[str] = []
     for name in header:
         field = fields.get(normalize_header(name))
         if field is None:
-            ignored.append(name)
+            unknown.append(name)
         elif field in columns.values():
             raise BadFile("ambiguous_header", f"two columns mean the field {field}")
         else:
             columns[name] = field
-    absent = tuple(column.field for column in connector.columns if column.field not in columns.values())
-    required = [field for field in absent if connector.column(field).required]
+    absent = tuple(field for field in names.fields if field not in columns.values())
+    required = [field for field in absent if field in names.required]
     if required:
         raise BadFile(
             "missing_column",
@@ -54,4 +51,18 @@ def bind_header(header: tuple[str, ...], connector: Connector) -> Binding:
         )
     if not columns:
         raise BadFile("missing_column", f"none of the header's {len(header)} columns is known; has the file a header?")
-    return Binding(columns, tuple(ignored), absent)
+    extras = _extras(unknown, names) if names.extras else {}
+    return Binding(columns, extras, tuple(name for name in unknown if name not in extras), absent)
+
+
+def _extras(unknown: list[str], names: SourceNames) -> dict[str, str]:
+    """Give each further column its cleaned name; one without a letter or digit has none and is ignored."""
+    extras: dict[str, str] = {}
+    for name in unknown:
+        cleaned = clean_name(name)
+        if cleaned is None:
+            continue
+        if cleaned in names.fields or cleaned in extras.values():
+            raise BadFile("ambiguous_header", f"two columns would be called {cleaned}")
+        extras[name] = cleaned
+    return extras

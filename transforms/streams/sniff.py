@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
 from typing import Final, Literal
 
+from transforms.streams.archive import is_tar
 from transforms.streams.bad_file import BadFile
 
-Kind = Literal["envelope", "openpgp", "openpgp-armored", "gzip", "text"]
+Kind = Literal["envelope", "openpgp", "openpgp-armored", "gzip", "zip", "tar", "parquet", "avro", "text"]
 
 #: How many bytes ``sniff`` needs to decide.
 SNIFF_SIZE: Final = 8192
@@ -20,9 +22,13 @@ _FERNET_START: Final = b"gAAAA"  # base64 of version 0x80 and the high bytes of 
 _ARMOR: Final = b"-----BEGIN PGP MESSAGE-----"
 _BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _TEXT_CONTROLS: Final = frozenset(b"\x00\x01\t\n\r\x1c\x1d\x1e\x1f")
-_KNOWN_FOREIGN: Final = (  # a CSV file's first name may begin with PAR1 or BZh, so these say more than that
-    (re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"), "a zip archive"),
-    (re.compile(rb"PAR1\x15"), "a Parquet file"),
+_CONTAINERS: Final[tuple[tuple[re.Pattern[bytes], Kind], ...]] = (
+    (re.compile(rb"\x1f\x8b"), "gzip"),
+    (re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"), "zip"),
+    (re.compile(rb"PAR[1E]\x15"), "parquet"),  # a CSV file's first name may begin with PAR1, or with BZh
+    (re.compile(rb"Obj\x01"), "avro"),
+)
+_KNOWN_FOREIGN: Final = (
     (re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), "bzip2"),
     (re.compile(rb"\x28\xb5\x2f\xfd"), "zstd"),
 )
@@ -39,19 +45,28 @@ def sniff(head: bytes) -> Kind:
     """
     if not head:
         raise BadFile("empty_file", "0 bytes")
-    if head.startswith(b"\x1f\x8b"):
-        return "gzip"
+    for magic, kind in _CONTAINERS:
+        if magic.match(head):
+            return kind
     for magic, name in _KNOWN_FOREIGN:
         if magic.match(head):
             raise BadFile("unrecognised_content", f"looks like {name}, which this connector does not read")
+    return _sniff_further(head)
+
+
+def _sniff_further(head: bytes) -> Kind:
+    """Tell what no fixed first bytes tell."""
     if head.startswith(_BYTE_ORDER_MARKS):
         return "text"
-    if head.lstrip().startswith(_ARMOR):
-        return "openpgp-armored"
-    if _is_openpgp(head):
-        return "openpgp"
-    if _is_envelope(head):
-        return "envelope"
+    told: tuple[tuple[Kind, Callable[[bytes], bool]], ...] = (
+        ("tar", is_tar),
+        ("openpgp-armored", lambda data: data.lstrip().startswith(_ARMOR)),
+        ("openpgp", _is_openpgp),
+        ("envelope", _is_envelope),
+    )
+    for kind, is_it in told:
+        if is_it(head):
+            return kind
     if any(byte < _SPACE and byte not in _TEXT_CONTROLS for byte in head[:64]):
         raise BadFile("unrecognised_content", "starts with control characters")
     return "text"

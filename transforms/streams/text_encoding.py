@@ -13,10 +13,10 @@ _HEAD: Final = 16
 _TWO_CHARACTERS: Final = 4
 
 
-def to_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def to_utf8(chunks: Iterator[bytes], encoding: str = "utf-8") -> Iterator[bytes]:
     """Yield text as UTF-8.
 
-    A byte order mark tells UTF-16 (either order) and is dropped, as UTF-8's is; without one the text is UTF-8.
+    A byte order mark tells UTF-16 (either order) or UTF-8 and is dropped; without one the text is in ``encoding``.
     Raises BadFile("undecodable_text") with the offset of the first bytes that are not text in that encoding; what
     was yielded before is text but for a character that may be cut at the end.
     """
@@ -25,9 +25,11 @@ def to_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
         return _recode(chunks, "utf-16-le", len(codecs.BOM_UTF16_LE))
     if head.startswith(codecs.BOM_UTF16_BE):
         return _recode(chunks, "utf-16-be", len(codecs.BOM_UTF16_BE))
-    if _is_unmarked_utf16(head):
+    if head.startswith(codecs.BOM_UTF8):
+        return _recode(chunks, "utf-8", len(codecs.BOM_UTF8))
+    if _is_unmarked_utf16(head) and not encoding.startswith("utf-16"):
         raise BadFile("undecodable_text", "every second byte is zero: UTF-16 without a byte order mark")
-    return _recode(chunks, "utf-8", len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
+    return _recode(chunks, encoding, 0)
 
 
 def _is_unmarked_utf16(head: bytes) -> bool:

@@ -186,7 +186,7 @@ def test_the_scratch_file_holds_no_clear_text(
         made.append((tmp_path / "scratch").open("w+b"))
         return made[0]
 
-    monkeypatch.setattr("jobs.runtime.openpgp.tempfile.TemporaryFile", scratch)
+    monkeypatch.setattr("jobs.runtime.scratch.tempfile.TemporaryFile", scratch)
     chunks = decrypt_openpgp(opener(message), key)
     made[0].flush()
     sealed = (tmp_path / "scratch").read_bytes()
@@ -201,7 +201,7 @@ def test_a_refused_message_leaves_no_scratch_file_open(
     tmp_path: Path, message: bytes, key: PgpKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = (tmp_path / "scratch").open("w+b")
-    monkeypatch.setattr("jobs.runtime.openpgp.tempfile.TemporaryFile", lambda: file)
+    monkeypatch.setattr("jobs.runtime.scratch.tempfile.TemporaryFile", lambda: file)
     refusal(message[:-1], key)
     assert file.closed
 

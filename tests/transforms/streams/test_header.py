@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.connector import Connector, parse_connector
-from schemas.table import parse_table
+from schemas.connector import parse_connector
+from schemas.table import Table, parse_table
 from tests.transforms.streams.pieces import PROPERTY
 from transforms.streams.bad_file import BadFile
-from transforms.streams.header import bind_header
+from transforms.streams.header import bind_header, source_names
+from transforms.streams.records import SourceNames
 
 _SCHEMAS = Path(__file__).parents[3] / "schemas"
 
@@ -35,15 +36,21 @@ _ROWS = [line.split() for line in _FAMILIES.split("\n") if line]
 _FIELDS = [row[0] for row in _ROWS]
 
 
+def names_of(connector: str, table: Table, *, extras: bool = False) -> SourceNames:
+    (feed,) = parse_connector(connector, "c.toml", {table.name: table}).feeds
+    return source_names(feed, extras=extras)
+
+
 @pytest.fixture(scope="module")
-def aep() -> Connector:
+def aep() -> SourceNames:
     table = parse_table((_SCHEMAS / "tables/customer_profile.toml").read_text(), "customer_profile")
-    return parse_connector((_SCHEMAS / "connectors/aep_profiles.toml").read_text(), "aep_profiles", table)
+    text = (_SCHEMAS / "connectors/aep_profiles.toml").read_text()
+    return names_of(text, table)
 
 
-def _refusal(header: tuple[str, ...], connector: Connector) -> BadFile:
+def _refusal(header: tuple[str, ...], names: SourceNames) -> BadFile:
     with pytest.raises(BadFile) as caught:
-        bind_header(header, connector)
+        bind_header(header, names)
     return caught.value
 
 
@@ -51,7 +58,7 @@ def _refusal(header: tuple[str, ...], connector: Connector) -> BadFile:
 @pytest.mark.parametrize(
     "spelling", [str, str.upper, str.lower, "  {} ".format], ids=["as is", "upper", "lower", "blanks"]
 )
-def test_every_family_binds_in_any_order(family: int, spelling: type[str], aep: Connector) -> None:
+def test_every_family_binds_in_any_order(family: int, spelling: type[str], aep: SourceNames) -> None:
     for seed in range(5):
         rows = random.Random(seed).sample(_ROWS, len(_ROWS))
         expected = {spelling(row[family]): row[0] for row in rows}
@@ -64,19 +71,19 @@ def test_every_family_binds_in_any_order(family: int, spelling: type[str], aep: 
 @given(st.permutations(range(len(_ROWS))), st.lists(st.integers(1, 3), min_size=len(_ROWS), max_size=len(_ROWS)))
 def test_families_may_be_mixed(order: list[int], families: list[int]) -> None:
     table = parse_table((_SCHEMAS / "tables/customer_profile.toml").read_text(), "customer_profile")
-    connector = parse_connector((_SCHEMAS / "connectors/aep_profiles.toml").read_text(), "aep_profiles", table)
     expected = {_ROWS[at][families[at]]: _ROWS[at][0] for at in order}
-    assert bind_header(tuple(expected), connector).columns == expected
+    text = (_SCHEMAS / "connectors/aep_profiles.toml").read_text()
+    assert bind_header(tuple(expected), names_of(text, table)).columns == expected
 
 
-def test_columns_that_no_field_asks_for_are_named(aep: Connector) -> None:
+def test_columns_that_no_field_asks_for_are_named(aep: SourceNames) -> None:
     binding = bind_header(("tier", "email", "", "loyalty.points", "last_name"), aep)
     assert binding.columns == {"email": "email", "last_name": "last_name"}
     assert binding.ignored == ("tier", "", "loyalty.points")
     assert binding.absent == tuple(field for field in _FIELDS if field not in {"email", "last_name"})
 
 
-def test_columns_are_never_bound_by_position(aep: Connector) -> None:
+def test_columns_are_never_bound_by_position(aep: SourceNames) -> None:
     names = tuple(f"_c{position}" for position in range(len(_FIELDS)))
     assert _refusal(names, aep).reason == "missing_column"
 
@@ -93,14 +100,14 @@ def test_columns_are_never_bound_by_position(aep: Connector) -> None:
         (("personID", "email", "customer-id"), "the field customer_id"),
     ],
 )
-def test_columns_that_cannot_be_told_apart_are_refused(header: tuple[str, ...], said: str, aep: Connector) -> None:
+def test_columns_that_cannot_be_told_apart_are_refused(header: tuple[str, ...], said: str, aep: SourceNames) -> None:
     error = _refusal(header, aep)
     assert error.reason == "ambiguous_header"
     assert said in error.detail
 
 
 @pytest.mark.parametrize("header", [("city",), ("personID", "first_name", "mail"), ("",)])
-def test_a_required_column_must_be_there(header: tuple[str, ...], aep: Connector) -> None:
+def test_a_required_column_must_be_there(header: tuple[str, ...], aep: SourceNames) -> None:
     error = _refusal(header, aep)
     assert error.reason == "missing_column"
     assert "no column for email;" in error.detail
@@ -108,15 +115,36 @@ def test_a_required_column_must_be_there(header: tuple[str, ...], aep: Connector
 
 
 @pytest.mark.parametrize("row", [("17", "ann@example.com"), ("Springfield", "springfield", "ann@example.com")])
-def test_values_are_not_told_where_a_file_has_no_header(row: tuple[str, ...], aep: Connector) -> None:
+def test_values_are_not_told_where_a_file_has_no_header(row: tuple[str, ...], aep: SourceNames) -> None:
     said = str(_refusal(row, aep)).casefold()
     assert not any(value.casefold() in said for value in row if not value.isdigit())
 
 
 def test_a_file_without_a_header_is_refused_without_its_values_even_where_no_column_is_required() -> None:
     table = parse_table('name = "t"\ncomment = "x"\n[columns.mail]\ncomment = "x"', "t")
-    connector = parse_connector('name = "c"\ncomment = "x"\ntable = "t"\n[columns.mail]', "c", table)
+    names = names_of('name = "c"\ncomment = "x"\ntable = "t"\n[columns.mail]', table)
     with pytest.raises(BadFile) as caught:
-        bind_header(("jane@example.com", "Jane"), connector)
+        bind_header(("jane@example.com", "Jane"), names)
     assert caught.value.reason == "missing_column"
     assert "jane" not in str(caught.value).lower()
+
+
+EXTRAS = SourceNames({"id": ("id",), "email": ("email", "E-Mail Address")}, ("id",), extras=True)
+
+
+def test_columns_beyond_the_fields_get_cleaned_names_where_the_table_takes_them() -> None:
+    binding = bind_header(("ID", "First Name", "e-mail address", "LoyaltyTier", "Größe", "100% sure", "--"), EXTRAS)
+    assert binding.columns == {"ID": "id", "e-mail address": "email"}
+    assert binding.extras == {
+        "First Name": "first_name",
+        "LoyaltyTier": "loyalty_tier",
+        "Größe": "grosse",
+        "100% sure": "c_100_sure",
+    }
+    assert binding.ignored == ("--",)
+
+
+@pytest.mark.parametrize("header", [("id", "First Name", "first-name"), ("id", "First.Name", "FirstName")])
+def test_two_columns_that_would_get_one_name_are_refused(header: tuple[str, ...]) -> None:
+    refusal = _refusal(header, EXTRAS)
+    assert (refusal.reason, refusal.detail) == ("ambiguous_header", "two columns would be called first_name")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from schemas.connector import Format
+from schemas.file_format import Format
 from tests.transforms.streams.pieces import CHUNK_SIZES, PROPERTY, pieces
 from transforms.streams.delimited import DelimitedText
 from transforms.streams.quoting import double_quotes
@@ -72,18 +72,18 @@ def from_spark(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, es
 def _read(data: bytes, layout: Format, size: int = 1 << 16) -> list[tuple[str, ...]]:
     text = DelimitedText(pieces(data, size), layout)
     batches = list(text.batches({name: name for name in text.header}))
-    assert not any(batch.ragged for batch in batches)
+    assert not any(batch.refused for batch in batches)
     return [tuple(row.values()) for batch in batches for row in batch.rows.to_pylist()]
 
 
 def test_what_spark_writes_is_read_as_spark_reads_it(from_spark: _Written, escape: str) -> None:
     assert len(from_spark.read_by_spark) == _ROWS
-    assert _read(from_spark.data, Format(",", '"', escape, ())) == from_spark.read_by_spark
+    assert _read(from_spark.data, Format(delimiter=",", quote='"', escape=escape)) == from_spark.read_by_spark
 
 
 def test_what_spark_writes_is_read_as_it_was_meant(from_spark: _Written, escape: str) -> None:
     meant = [tuple(value.strip(_TRIMMED) for value in row) for row in from_spark.written]
-    assert _read(from_spark.data, Format(",", '"', escape, ())) == meant
+    assert _read(from_spark.data, Format(delimiter=",", quote='"', escape=escape)) == meant
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 16])
@@ -102,7 +102,7 @@ def test_values_that_spark_wraps_in_zeros_are_read_as_they_were_meant(spark: Spa
         (str(number), *("" if cell is None else cell.strip(_TRIMMED) or '""' for cell in cells))
         for number, cells in enumerate(_cells(known))
     ]
-    assert _read(wrapped.data, Format(",", "", "\\", ())) == meant
+    assert _read(wrapped.data, Format(delimiter=",", quote="", escape="\\")) == meant
     assert wrapped.read_by_spark != meant
 
 
@@ -168,5 +168,5 @@ def test_what_no_writer_should_print_is_read_in_a_known_way(
     data = b"x,y\n" + row + b"\n"
     (tmp_path / "rows.csv").write_bytes(data)
     read = spark.read.options(header="true", multiLine="true").schema("x string, y string").csv(str(tmp_path))
-    assert _read(data, Format(",", '"', "\\", ())) == [ours]
+    assert _read(data, Format(delimiter=",", quote='"', escape="\\")) == [ours]
     assert [tuple(found) for found in read.collect()] == [by_spark]

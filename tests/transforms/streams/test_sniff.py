@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -109,6 +110,15 @@ def _zip(name: str | None) -> bytes:
     return file.getvalue()
 
 
+def _tar(name: str) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = 3
+        archive.addfile(member, io.BytesIO(b"id\n"))
+    return file.getvalue()
+
+
 def _parquet(rows: list[int]) -> bytes:
     file = io.BytesIO()
     parquet.write_table(pa.table({"id": pa.array(rows, pa.int64())}), file)
@@ -118,10 +128,6 @@ def _parquet(rows: list[int]) -> bytes:
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (_zip("a.csv"), "zip"),
-        (_zip(None), "zip"),
-        (_parquet([1, 2]), "Parquet"),
-        (_parquet([]), "Parquet"),
         (bz2.compress(b"id\n"), "bzip2"),
         (bz2.compress(b""), "bzip2"),
         (bytes.fromhex("28b52ffd") + b"\x04\x00", "zstd"),
@@ -134,6 +140,24 @@ def test_foreign_content_is_named(head: bytes, said: str) -> None:
     with pytest.raises(BadFile, match=said) as caught:
         sniff(head[:SNIFF_SIZE])
     assert caught.value.reason == "unrecognised_content"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (_zip("a.csv"), "zip"),
+        (_zip(None), "zip"),
+        (_parquet([1, 2]), "parquet"),
+        (_parquet([]), "parquet"),
+        (b"Obj\x01\x04\x14avro.codec", "avro"),
+        (_tar("data/a.csv"), "tar"),
+        (b"PK,name\n1,2\n", "text"),
+        (b"PAR1,name\n", "text"),
+        (b"Obj,name\n", "text"),
+    ],
+)
+def test_containers_are_told_by_their_first_bytes(data: bytes, kind: str) -> None:
+    assert sniff(data[:SNIFF_SIZE]) == kind
 
 
 def test_zero_bytes_are_an_empty_file() -> None:
