@@ -15,19 +15,26 @@ from pathlib import Path
 if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import concurrent.futures
 import time
 from dataclasses import dataclass
+from typing import Final
 
 from jobs.runtime.args import option
+from jobs.runtime.decode import Decoded
 from jobs.runtime.errors import NothingToDoError, ObjectChangedError
-from jobs.runtime.ledger import Run, named_run, unfinished_run
+from jobs.runtime.ledger import Run, latest_run, named_run, unfinished_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.manifest import Entry
 from jobs.runtime.notify import check_topic, send
 from jobs.runtime.progress import tell
 from jobs.runtime.report import make_report, message_of, summary_of, write_report
 from jobs.runtime.script import ConnectorArgs, run_script
+from jobs.runtime.snapshots import newest_snapshots
 from jobs.runtime.workspace import Workspace, open_workspace
+from transforms.streams.bad_file import REPORTED_ONLY
+
+_MOVERS: Final = 32  # objects that are moved at the same time
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,17 @@ def archive(workspace: Workspace, run: Run, topic: str | None) -> None:
     began = time.monotonic()
     run.finished("publish")
     manifest = run.manifest
-    bad = {each["name"] for each in run.finished("decrypt")["files"] if each["reason"]}
-    left = [entry.name for entry in manifest.entries if not _move(workspace, run, entry, quarantined=entry.name in bad)]
+    decoded = Decoded.from_document(run.finished("decrypt"))
+    bad = {each.ordinal for each in decoded.files if each.reason and each.reason not in REPORTED_ONLY}
+
+    def move(entry: Entry) -> bool:
+        return _move(workspace, run, entry, quarantined=entry.ordinal in bad)
+
+    with concurrent.futures.ThreadPoolExecutor(_MOVERS) as pool:
+        moved = list(pool.map(move, manifest.entries))
+    left = [entry.name for entry, is_moved in zip(manifest.entries, moved, strict=True) if not is_moved]
     dropped = storage.delete_prefix(workspace.raw(run.run_id))
-    _drop_failed_attempts(workspace, run)
+    _drop_leftovers(workspace, run)
     for name in left:
         tell(f"  left {name} in landing/: it is not the version that was loaded, so it belongs to the next run")
     entry = {
@@ -54,6 +68,7 @@ def archive(workspace: Workspace, run: Run, topic: str | None) -> None:
         "moved": len(manifest.entries) - len(left),
         "left": left,
         "raw_dropped": dropped,
+        "snapshots": _snapshots(workspace, run),
     }
     report = make_report(workspace, run, entry)
     write_report(run, report)
@@ -81,11 +96,24 @@ def _move(workspace: Workspace, run: Run, entry: Entry, *, quarantined: bool) ->
     return True
 
 
-def _drop_failed_attempts(workspace: Workspace, run: Run) -> None:
-    """Delete what attempts that were not published have left beside the one that was."""
-    attempt = run.finished("transform")["attempt"]
-    for number in range(1, attempt):
-        workspace.storage.delete_prefix(f"{workspace.curated(run.run_id)}attempt={number}/")
+def _drop_leftovers(workspace: Workspace, run: Run) -> None:
+    """Delete staged rows, and what attempts that were not published have left beside the one that was."""
+    entry = run.finished("transform")
+    for name in entry["tables"]:
+        workspace.storage.delete_prefix(workspace.staged(name, run.run_id))
+        for folder in (workspace.curated(name, run.run_id), workspace.versions(name, run.run_id)):
+            for number in range(1, entry["attempt"]):
+                workspace.storage.delete_prefix(f"{folder}attempt={number}/")
+
+
+def _snapshots(workspace: Workspace, run: Run) -> dict[str, str]:
+    """Return the newest export of each audience that was ever loaded, so that an older one that comes late is known."""
+    delivery = workspace.connector.delivery
+    if delivery.snapshot is None or delivery.keep == "all":
+        return {}
+    last = latest_run(workspace.storage, workspace.connector.name)
+    loaded = last.finished("archive").get("snapshots", {}) if last is not None else {}
+    return newest_snapshots((entry.name for entry in run.manifest.data), delivery, loaded)
 
 
 def main(args: Args) -> None:

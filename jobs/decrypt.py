@@ -3,9 +3,10 @@
     spark-submit jobs/decrypt.py --connector aep_profiles --root file:///data/acme \
         --envelope-key file:/secure/rsa.pem --pgp-key file:/secure/key.asc --pgp-passphrase file:/secure/pass
 
-Waits until the delivery is whole, freezes a manifest of its objects, and decodes each object in a Spark task of its
-own: verify, decrypt, inflate, decode, parse, write Parquet parts. Files that cannot be used go to quarantine/ with a
-reason, rows that do not fit their header to rejects/. Leaves the run's manifest and its entry "decrypt" in the ledger.
+Waits until the delivery is whole, freezes a manifest of its objects, and decodes them in Spark tasks, large ones in one
+of their own: verify, decrypt, unpack, decode, parse, write Parquet parts. Files that cannot be used go to quarantine/
+with a reason, rows that do not fit their header to rejects/. Leaves the run's manifest and its entry "decrypt" in the
+ledger.
 """
 
 from __future__ import annotations
@@ -16,26 +17,32 @@ from pathlib import Path
 if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import concurrent.futures
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from jobs.runtime.args import option
-from jobs.runtime.decode import DecodePlan, FileOutcome, KeyReferences, decode_files
+from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_files
 from jobs.runtime.errors import BadFilesError, EmptyDeliveryError
-from jobs.runtime.ledger import Run, named_run, new_run_id, start_run, unfinished_run
+from jobs.runtime.ledger import Run, latest_run, named_run, new_run_id, start_run, unfinished_run
 from jobs.runtime.lock import hold_lock
-from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest, in_delivery_order, select_snapshots
+from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest, in_delivery_order
 from jobs.runtime.progress import progress, tell
 from jobs.runtime.readiness import Listing, Verdict, classify, wait_until_whole
 from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session
+from jobs.runtime.snapshots import select_snapshots
 from jobs.runtime.storage import ObjectInfo
 from jobs.runtime.workspace import Workspace, open_workspace
-from schemas.connector import Delivery
+from schemas.delivery import Delivery
 from schemas.vocabulary import READY_RULES
-from transforms.streams.bad_file import NOT_THE_FILES_FAULT, REASONS
+from transforms.streams.bad_file import NOT_THE_FILES_FAULT, REASONS, REPORTED_ONLY
+
+_LOOKERS: Final = 32  # objects asked about at the same time
 
 
 @dataclass(frozen=True)
@@ -68,24 +75,32 @@ def decrypt(workspace: Workspace, args: Args) -> Run | None:
         landing=workspace.landing,
         raw=f"{workspace.raw(run.run_id)}attempt={attempt}/",
         rejects=f"{workspace.rejects(run.run_id)}decrypt-{attempt}/",
+        with_extras=tuple(name for name, table in workspace.tables.items() if table.extra is not None),
     )
     size = sum(entry.size for entry in manifest.data)
     tell(f"run {run.run_id}: decrypting {len(manifest.data)} objects, {size / 1e6:,.1f} MB")
     spark = open_session("cleanroom-etl decrypt")
     began = time.monotonic()
     with progress(spark, "decrypt"):
-        outcomes = decode_files(spark, plan, manifest.data)
+        decoded = decode_files(spark, plan, manifest.data)
     seconds = time.monotonic() - began
-    _quarantine(workspace, run, [outcome for outcome in outcomes if outcome.reason], args.on_bad_file)
-    if not sum(outcome.rows for outcome in outcomes) and not args.allow_empty:
-        raise EmptyDeliveryError(
-            f"run {run.run_id}: the delivery has no rows. The table stays as it is. Ask the source; "
-            "if the audience really is empty, run again with --allow-empty"
-        )
-    run.finish(
-        "decrypt", {"seconds": seconds, "attempt": attempt, "files": [dataclasses.asdict(each) for each in outcomes]}
-    )
+    _quarantine(workspace, run, [outcome for outcome in decoded.files if outcome.reason], args.on_bad_file)
+    if manifest.data and not args.allow_empty:
+        _check_not_empty(workspace, run, decoded)
+    run.finish("decrypt", {"seconds": seconds, "attempt": attempt, **decoded.to_document()})
     return run
+
+
+def _check_not_empty(workspace: Workspace, run: Run, decoded: Decoded) -> None:
+    """Refuse a delivery that would empty a table: no rows for a feed whose deliveries are the table."""
+    for feed in workspace.connector.feeds:
+        files = [each for each in decoded.files if each.feed == feed.name and not each.reason]
+        came = bool(files) or len(workspace.connector.feeds) == 1
+        if feed.load == "full_refresh" and came and not sum(each.rows for each in files):
+            raise EmptyDeliveryError(
+                f"run {run.run_id}: the delivery has no rows for table {feed.table}. The table stays as it is. Ask the "
+                "source; if the audience really is empty, run again with --allow-empty"
+            )
 
 
 def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
@@ -107,7 +122,7 @@ def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
             return run
         tell(f"run {run.run_id}: given up, for landing has changed since; a new run takes what is there now")
         run.abandon("landing changed before decrypt was done")
-    if not any(entry.role == DATA for entry in entries):
+    if not any(entry.role in (DATA, SUPERSEDED) for entry in entries):
         return None
     return start_run(storage, Manifest(new_run_id(storage.now()), connector.name, entries, verdict.notes))
 
@@ -121,47 +136,69 @@ def _wait(workspace: Workspace, delivery: Delivery) -> Verdict:
     storage = workspace.storage
 
     def look() -> Listing:
-        return classify(list(storage.list(workspace.landing)), delivery, storage.now(), storage.read)
+        items = list(storage.list(workspace.landing))
+        return classify(items, delivery, storage.now(), storage.read, workspace.landing)
 
     return wait_until_whole(look, delivery, tell=tell)
 
 
 def _entries(workspace: Workspace, verdict: Verdict) -> tuple[Entry, ...]:
     """Give every object of the delivery its role and its place: data first, in the order of delivery."""
-    kept, superseded = select_snapshots(verdict.data, workspace.connector.delivery.snapshot)
+    delivery = workspace.connector.delivery
+    last = latest_run(workspace.storage, workspace.connector.name)
+    loaded = last.finished("archive").get("snapshots", {}) if last is not None else {}
+    kept, superseded = select_snapshots(verdict.data, workspace.landing, delivery, loaded)
     roles = (
-        [(item, DATA) for item in in_delivery_order(kept)]
+        [(item, DATA) for item in in_delivery_order(kept, workspace.landing, delivery)]
         + [(item, SUPERSEDED) for item in superseded]
         + [(item, MARKER) for item in verdict.markers]
     )
-    return tuple(_entry(workspace, ordinal, item, role) for ordinal, (item, role) in enumerate(roles))
+    present = _present_states(workspace, [item for item, _ in roles])
+    return tuple(
+        Entry(ordinal, item.key.removeprefix(workspace.landing), now.size, now.version, now.etag, now.modified, role)
+        for ordinal, ((item, role), now) in enumerate(zip(roles, present, strict=True))
+    )
 
 
-def _entry(workspace: Workspace, ordinal: int, item: ObjectInfo, role: str) -> Entry:
-    present = workspace.storage.find(item.key) or item  # a listing does not tell the version
-    name = item.key.removeprefix(workspace.landing)
-    return Entry(ordinal, name, present.size, present.version, present.etag, present.modified, role)
+def _present_states(workspace: Workspace, items: Sequence[ObjectInfo]) -> list[ObjectInfo]:
+    """Ask for each object's state, many at a time: a listing does not tell the version."""
+    with concurrent.futures.ThreadPoolExecutor(_LOOKERS) as pool:
+        return list(pool.map(lambda item: workspace.storage.find(item.key) or item, items))
 
 
 def _quarantine(workspace: Workspace, run: Run, bad: list[FileOutcome], on_bad_file: str) -> None:
-    """Put a copy of every bad file, as it was delivered, beside a file that says why; stop unless told to go on."""
+    """Put a copy of every bad file, as it was delivered, beside a file that says why; stop unless told to go on.
+
+    An archive with members that no feed takes is copied as well, and loaded all the same.
+    """
     storage = workspace.storage
     entries = {entry.ordinal: entry for entry in run.manifest.data}
+    folder = workspace.quarantine(run.run_id)
+    found: dict[int, list[FileOutcome]] = {}
     for outcome in bad:
-        folder = workspace.quarantine(run.run_id)
-        entry = entries[outcome.ordinal]
+        found.setdefault(outcome.ordinal, []).append(outcome)
+    for ordinal, outcomes in found.items():
+        entry = entries[ordinal]
         source = entry.object_at(workspace.landing + entry.name)
         present = storage.find(source.key)
-        if present is not None and present.etag == source.etag and outcome.reason != "unreadable_object":
+        readable = all(outcome.reason != "unreadable_object" for outcome in outcomes)
+        if present is not None and present.etag == source.etag and readable:
             storage.copy(source, folder + entry.name)
-        reason = {
-            "file": entry.name,
-            "reason": outcome.reason,
-            "detail": outcome.detail,
-            "what_to_do": REASONS[outcome.reason],
-        }
+        reasons = [
+            {
+                "file": outcome.name,
+                "reason": outcome.reason,
+                "detail": outcome.detail,
+                "what_to_do": REASONS[outcome.reason],
+            }
+            for outcome in outcomes
+        ]
         with storage.open_output(f"{folder}{entry.name}.reason.json") as file:
-            file.write(json.dumps(reason, indent=1).encode())
+            file.write(json.dumps(reasons[0] if len(reasons) == 1 else reasons, indent=1).encode())
+    for outcome in bad:
+        if outcome.reason in REPORTED_ONLY:
+            tell(f"  {outcome.name}: {outcome.reason}: {outcome.detail}; it was not loaded")
+    bad = [outcome for outcome in bad if outcome.reason not in REPORTED_ONLY]
     skippable = on_bad_file == "quarantine" and not any(outcome.reason in NOT_THE_FILES_FAULT for outcome in bad)
     if bad and not skippable:
         lines = [f"  {each.name}: {each.reason}: {each.detail}\n    {REASONS[each.reason]}" for each in bad]

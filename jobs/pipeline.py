@@ -58,7 +58,7 @@ def main(args: Args) -> None:
     """Run this job by itself."""
     check_topic(args.topic)
     workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
-    keys = transform.read_keys(args, workspace.table)
+    keys = transform.read_keys(args, workspace.tables.values())
     try:
         pipeline(workspace, args, keys)
     except Exception as error:

@@ -54,7 +54,7 @@ def main(args: Args) -> None:
     connector = present.parameters["connector"]
     with hold_lock(storage, connector):
         entry = named_run(storage, connector, target).finished("publish")
-        earlier = PublishedTable.from_document(entry["table"])
+        earlier = PublishedTable.from_document(entry["tables"][args.table])
         _check_data(storage, earlier)
         parameters = {**earlier.parameters, "rolled_back_from": present.parameters["run_id"]}
         catalog.put(dataclasses.replace(earlier, parameters=parameters), present.version)

@@ -1,4 +1,4 @@
-"""Row accounting: read = published + rejected + duplicates, for every file."""
+"""Row accounting: read = published + duplicates + deletes + rejected, for every file."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from collections import Counter
 from dataclasses import dataclass
 
 from jobs.runtime.errors import TooManyRejectsError
-from schemas.connector import Connector
+from schemas.feed import Feed
 
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What became of one file's rows; ``rejected`` counts them by reason."""
+    """What became of one file's rows: read = published + duplicates + deletes + rejected (by reason).
+
+    ``published`` are those that the table gets, ``deletes`` those that took a row out of it, ``duplicates`` those that
+    another row of their key won over, or that say what the table says already.
+    """
 
     name: str
     read: int
     published: int
     duplicates: int
+    deletes: int
     rejected: dict[str, int]
 
 
@@ -42,6 +47,11 @@ class Accounting:
         return sum(each.duplicates for each in self.files)
 
     @property
+    def deletes(self) -> int:
+        """Rows that took a row out of the table."""
+        return sum(each.deletes for each in self.files)
+
+    @property
     def rejected(self) -> int:
         """Rows that a rule refused."""
         return sum(self.reasons.values())
@@ -55,12 +65,12 @@ class Accounting:
         return dict(total.most_common())
 
 
-def check_rejects(accounting: Accounting, connector: Connector) -> None:
+def check_rejects(accounting: Accounting, feed: Feed) -> None:
     """Raise TooManyRejectsError where a greater share of the rows was rejected than the connector allows."""
-    if accounting.rejected > accounting.read * connector.rejects.max_share:
+    if accounting.rejected > accounting.read * feed.rejects.max_share:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in accounting.reasons.items())
         raise TooManyRejectsError(
             f"{accounting.rejected:,} of {accounting.read:,} rows are rejected ({reasons}), more than the "
-            f"{connector.rejects.max_share:.0%} that connector {connector.name} allows (rejects.max_share); "
+            f"{feed.rejects.max_share:.0%} that feed {feed.name} allows (rejects.max_share); "
             "nothing was published. Look at the delivery, or at the connector's format and rules"
         )

@@ -38,10 +38,15 @@ class PublishedColumn:
 
 @dataclass(frozen=True)
 class PublishedPartition:
-    """A partition: its values in the order of the partition keys, and the folder that holds exactly its files."""
+    """A partition: its values in the order of the partition keys, and the folder that holds exactly its files.
+
+    ``rows`` is how many it has; ``delivered`` when its rows were, where a newer delivery replaces them all.
+    """
 
     values: tuple[str, ...]
     location: str
+    rows: int = 0
+    delivered: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class PublishedTable:
             columns=tuple(PublishedColumn(**column) for column in document["columns"]),
             partition_keys=tuple(PublishedColumn(**column) for column in document["partition_keys"]),
             partitions=tuple(
-                PublishedPartition(tuple(partition["values"]), partition["location"])
+                PublishedPartition(**{**partition, "values": tuple(partition["values"])})
                 for partition in document["partitions"]
             ),
             parameters=dict(document["parameters"]),
@@ -190,7 +195,11 @@ def partition_input(table: PublishedTable, partition: PublishedPartition) -> dic
     return {
         "Values": list(partition.values),
         "StorageDescriptor": storage_descriptor(table, partition.location),
-        "Parameters": {"classification": "parquet"},
+        "Parameters": {
+            "classification": "parquet",
+            f"{_PREFIX}rows": str(partition.rows),
+            f"{_PREFIX}delivered": partition.delivered,
+        },
     }
 
 
@@ -256,8 +265,12 @@ class GlueCatalog:
         while True:
             page = self._call("get_partitions", **parameters)
             for partition in page["Partitions"]:
+                ours = partition.get("Parameters", {})
                 yield PublishedPartition(
-                    tuple(partition["Values"]), partition["StorageDescriptor"]["Location"].rstrip("/")
+                    tuple(partition["Values"]),
+                    partition["StorageDescriptor"]["Location"].rstrip("/"),
+                    int(ours.get(f"{_PREFIX}rows", "0")),
+                    ours.get(f"{_PREFIX}delivered", ""),
                 )
             if not page.get("NextToken"):
                 return
@@ -267,6 +280,8 @@ class GlueCatalog:
         """Create or switch the table; see the class for what readers see meanwhile."""
         run_id = table.parameters.get("run_id", "")
         present = self.get(table.name)
+        # A run that died while switching had set the table's columns already: then all partitions are set again.
+        described = present.columns if present is not None and not present.parameters.get("switching_to") else None
         if present is None:
             if expected_version:
                 raise CatalogConflictError(f"table {table.name} was deleted since this run looked; run again")
@@ -292,17 +307,20 @@ class GlueCatalog:
             present = self.get(table.name)
         if present is None:
             raise CatalogConflictError(f"table {table.name} was deleted while this run published it; run again")
-        self._switch_partitions(table, present)
+        self._switch_partitions(table, present, described)
         self._call("update_table", TableInput=table_input(table), VersionId=present.version)
 
-    def _switch_partitions(self, table: PublishedTable, present: PublishedTable) -> None:
+    def _switch_partitions(
+        self, table: PublishedTable, present: PublishedTable, described: tuple[PublishedColumn, ...] | None
+    ) -> None:
+        """Make the partitions what they shall be; ``described`` are the columns that those there are described with."""
         wanted = {partition.values: partition for partition in table.partitions}
         there = {partition.values: partition for partition in present.partitions}
         create = [partition_input(table, wanted[values]) for values in wanted if values not in there]
         update = [
             {"PartitionValueList": list(values), "PartitionInput": partition_input(table, wanted[values])}
             for values in wanted
-            if values in there and there[values] != wanted[values]
+            if values in there and (there[values] != wanted[values] or table.columns != described)
         ]
         delete = [{"Values": list(values)} for values in there if values not in wanted]
         for batch in _batches(create, _BATCH):

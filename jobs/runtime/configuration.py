@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from importlib import resources
 
-from jobs.runtime.errors import ArgumentError
+from jobs.runtime.errors import ArgumentError, StorageError
 from jobs.runtime.storage import read_uri
-from schemas.connector import Connector, parse_connector, table_name_of
+from schemas.connector import Connector, parse_connector, tables_of
 from schemas.problems import nearest
 from schemas.table import Table, parse_table
 
 
-def load_configuration(connector: str, table: str | None) -> tuple[Connector, Table]:
-    """Return the connector and the table that it feeds.
+def load_configuration(connector: str, table: str | None) -> tuple[Connector, dict[str, Table]]:
+    """Return the connector and the tables that it feeds, by the names of its feeds.
 
     ``connector`` and ``table`` are names of packaged files, or URIs (``file:///…/x.toml``, ``s3://…``) of the user's
-    own. Without ``table`` the connector's own one is taken. Raises SchemaError with every problem found.
+    own. Without ``table`` the connector's own ones are taken: those of a user's connector from the folder ``tables``
+    beside the one it is in, or else the packaged ones. Raises SchemaError with every problem found.
     """
-    connector_text, connector_origin = _read(connector, "connectors")
-    table_text, table_origin = _read(table or table_name_of(connector_text, connector_origin), "tables")
-    parsed = parse_table(table_text, table_origin)
-    return parse_connector(connector_text, connector_origin, parsed), parsed
+    text, origin = _read(connector, "connectors")
+    named = tables_of(text, origin)
+    if table is not None and len(named) > 1:
+        raise ArgumentError(f"--table: connector {connector} fills {len(named)} tables, and names them itself")
+    tables = {}
+    for name in named:
+        table_text, table_origin = _read(table, "tables") if table is not None else _read_table(name, connector)
+        tables[name] = parse_table(table_text, table_origin)
+    if table is not None:
+        (only,) = tables.values()
+        tables = {named[0]: only, only.name: only}
+    parsed = parse_connector(text, origin, tables)
+    return parsed, {feed.name: next(t for t in tables.values() if t.name == feed.table) for feed in parsed.feeds}
+
+
+def _read_table(name: str, connector: str) -> tuple[str, str]:
+    """Read a table that a connector names: one beside it, or a packaged one."""
+    if ":" in connector and ":" not in name:
+        beside = f"{connector.rpartition('/')[0].rpartition('/')[0]}/tables/{name}.toml"
+        try:
+            return read_uri(beside).decode(), beside
+        except StorageError:
+            pass
+    return _read(name, "tables")
 
 
 def _read(name: str, folder: str) -> tuple[str, str]:

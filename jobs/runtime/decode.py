@@ -1,18 +1,21 @@
-"""One delivered file to Parquet parts, in a Spark task: find out what it is, decrypt, inflate, decode, parse, write.
+"""Delivered files to Parquet parts, in Spark tasks: find out what each is, decrypt, unpack, decode, parse, write.
 
-Memory is bounded by a few chunks, one block of the parser and one row group, whatever the size of the file.
+Memory is bounded by a few chunks, one block of the parser and one row group, whatever the size of a file. Small files
+share a task and its parts; a file that turns out bad leaves none.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import gc
+import itertools
 import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import IO, Any, Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import IO, Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,33 +32,32 @@ from jobs.runtime.errors import (
 from jobs.runtime.keys import key_unwrapper, read_secret
 from jobs.runtime.manifest import Entry
 from jobs.runtime.openpgp import PgpKey, decrypt_openpgp
+from jobs.runtime.parts import FileParts, Part, TaskParts
+from jobs.runtime.ranged import open_ranged
+from jobs.runtime.scratch import SealedScratch
 from jobs.runtime.storage import ObjectInfo, Storage, open_storage
 from schemas.connector import Connector
+from schemas.feed import Feed
+from transforms.rows import LINEAGE, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW, unit_of
+from transforms.streams.archive import ArchiveLimits, Member, tar_members, zip_members
+from transforms.streams.avro_records import AvroRecords
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import OpenChunks, peek
-from transforms.streams.delimited import Batch, DelimitedText, RaggedRow, trimmed
+from transforms.streams.delimited import DelimitedRecords, trimmed
 from transforms.streams.fernet_envelope import decrypt_envelope
 from transforms.streams.gzip_stream import gunzip
-from transforms.streams.header import bind_header
-from transforms.streams.sniff import SNIFF_SIZE, sniff
+from transforms.streams.header import source_names
+from transforms.streams.json_records import JsonRecords
+from transforms.streams.parquet_records import ParquetRecords
+from transforms.streams.records import Batch, Records, RefusedRow, SourceNames
+from transforms.streams.sniff import SNIFF_SIZE, Kind, sniff
 from transforms.streams.text_encoding import to_utf8
 
-ROW_ID: Final = "row_id"
-SOURCE_FILE: Final = "source_file"
-SOURCE_ROW: Final = "source_row"
-#: Names of the parts' columns that are about the row, not from it. No field of a table may bear one.
-LINEAGE: Final = (ROW_ID, SOURCE_FILE, SOURCE_ROW)
-
-#: A row id is the file's place in the manifest and the row's number: later files and rows have greater ids.
-ROW_BITS: Final = 40
-
-_PART_BYTES: Final = 128 << 20
-_ROW_GROUP_BYTES: Final = 16 << 20
+_TASK_BYTES: Final = 32 << 20  # of small files in one task
+_TASK_FILES: Final = 2000
 _REJECTS_HELD: Final = 100_000
 _OUTCOME: Final = "outcome string"
-
-#: The reason of a rejected row whose number of values is not the header's.
-RAGGED: Final = "ragged_row"
+_ENCRYPTIONS: Final = {"envelope": "envelope", "openpgp": "openpgp", "openpgp-armored": "openpgp"}
 
 _REJECTED_ROW: Final = pa.schema(
     [
@@ -78,7 +80,10 @@ class KeyReferences:
 
 @dataclass(frozen=True)
 class DecodePlan:
-    """What every task needs to know: store, connector, keys, and the folders to write to."""
+    """What every task needs to know: store, connector, keys, and the folders to write to.
+
+    ``with_extras`` names the feeds whose tables take whatever columns come.
+    """
 
     root: str
     connector: Connector
@@ -86,114 +91,147 @@ class DecodePlan:
     landing: str
     raw: str
     rejects: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """A Parquet part below the store's root."""
-
-    key: str
-    rows: int
-    size: int
+    with_extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of one file.
+    """What became of one file, or of one member of an archive (``name`` is then ``archive!member``).
 
     ``reason`` is empty where it was decoded, else a key of ``bad_file.REASONS``. ``rows`` are those in the parts,
-    ``ragged`` those in the rejects. ``filled`` counts the values of each field that are not empty. Sizes in bytes.
+    ``refused`` counts those in the rejects by reason. ``filled`` counts the values of each field that are not empty.
+    Sizes in bytes.
     """
 
     ordinal: int
     name: str
     size: int
+    member: int = 0
+    feed: str = ""
     codec: str = ""
     reason: str = ""
     detail: str = ""
     rows: int = 0
-    ragged: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
     clear_size: int = 0
     seconds: float = 0.0
-    parts: tuple[Part, ...] = ()
-    filled: Mapping[str, int] | None = None
+    filled: Mapping[str, int] = field(default_factory=dict)
     ignored_columns: tuple[str, ...] = ()
     absent_fields: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> int:
+        """What the ids of its rows have in common."""
+        return unit_of(self.ordinal, self.member)
+
+    @property
+    def delivered_rows(self) -> int:
+        """The rows that came, those in the rejects included."""
+        return self.rows + sum(self.refused.values())
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> FileOutcome:
         """Read back the form that ``dataclasses.asdict`` makes, also after it has been JSON."""
         changed = {name: tuple(document[name]) for name in ("ignored_columns", "absent_fields")}
-        return cls(**{**document, **changed, "parts": tuple(Part(**part) for part in document["parts"])})
+        return cls(**{**document, **changed})
 
 
-def decode_files(spark: SparkSession, plan: DecodePlan, entries: Sequence[Entry]) -> list[FileOutcome]:
-    """Decode each file in a Spark task of its own, the largest first; return the outcomes in manifest order."""
-    ordered = sorted(entries, key=lambda entry: -entry.size)
+@dataclass(frozen=True)
+class Decoded:
+    """What became of all files of a run, in manifest order, and the parts that hold their rows."""
+
+    files: tuple[FileOutcome, ...]
+    parts: tuple[Part, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return a form that can become JSON."""
+        return {"files": [asdict(each) for each in self.files], "parts": [asdict(each) for each in self.parts]}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Decoded:
+        """Read that form back."""
+        return cls(
+            tuple(FileOutcome.from_document(each) for each in document["files"]),
+            tuple(Part(**{**each, "extras": tuple(each["extras"])}) for each in document["parts"]),
+        )
+
+
+def decode_files(spark: SparkSession, plan: DecodePlan, entries: Sequence[Entry]) -> Decoded:
+    """Decode the files: a large one in a Spark task of its own, small ones many to a task, the largest first."""
+    tasks = share_out(entries, spark.sparkContext.defaultParallelism)
 
     def decode_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        gc.freeze()  # else every collection walks all modules, which costs nested records 40 % of their time
         for batch in batches:
-            outcomes = [json.dumps(asdict(decode_file(plan, ordered[index]))) for index in batch.column(0).to_pylist()]
+            outcomes = [json.dumps(decode_task(plan, tasks[index]).to_document()) for index in _indexes(batch)]
             yield pa.RecordBatch.from_pydict({"outcome": outcomes})
 
-    tasks = spark.range(0, len(ordered), 1, numPartitions=max(1, len(ordered)))
+    if not tasks:
+        return Decoded((), ())
+    numbers = spark.range(0, len(tasks), 1, numPartitions=len(tasks))
     try:
-        rows = tasks.mapInArrow(decode_partition, _OUTCOME).collect()  # a row a file
+        rows = numbers.mapInArrow(decode_partition, _OUTCOME).collect()  # a row a task
     except Exception as error:  # noqa: BLE001  Spark wraps whatever a task raised, message and all
         raise PipelineError(f"a task of decrypt failed: {describe(error)}; the executor's log has more") from None
-    return sorted(
-        (FileOutcome.from_document(json.loads(row.outcome)) for row in rows), key=lambda outcome: outcome.ordinal
-    )
+    done = [Decoded.from_document(json.loads(row.outcome)) for row in rows]
+    files = sorted((each for task in done for each in task.files), key=lambda each: each.unit)
+    return Decoded(tuple(files), tuple(part for task in done for part in task.parts))
 
 
-def decode_file(plan: DecodePlan, entry: Entry) -> FileOutcome:
-    """Decode one file. A file that cannot be used is an outcome with a reason, and leaves no part behind."""
+def _indexes(batch: pa.RecordBatch) -> list[int]:
+    indexes: list[int] = batch.column(0).to_pylist()
+    return indexes
+
+
+def share_out(entries: Sequence[Entry], parallelism: int) -> list[list[Entry]]:
+    """Share files out to tasks: largest first, small ones together, but no fewer tasks than can run at once."""
+    total = sum(entry.size for entry in entries)
+    most = min(_TASK_BYTES, max(1, total // max(1, parallelism)))
+    tasks: list[list[Entry]] = []
+    size = 0
+    for entry in sorted(entries, key=lambda entry: -entry.size):
+        if not tasks or size + entry.size > most or len(tasks[-1]) >= _TASK_FILES:
+            tasks.append([])
+            size = 0
+        tasks[-1].append(entry)
+        size += entry.size
+    return tasks
+
+
+def decode_task(plan: DecodePlan, entries: Sequence[Entry]) -> Decoded:
+    """Decode the files of one task, one after the other."""
     storage = open_storage(plan.root)
+    with TaskParts(storage, plan.raw) as task, _Rejects(storage, plan) as rejects:
+        files = [outcome for entry in entries for outcome in _decode_file(storage, plan, entry, task, rejects)]
+        rejects.finish()
+        return Decoded(tuple(files), tuple(task.close()))
+
+
+def _decode_file(
+    storage: Storage, plan: DecodePlan, entry: Entry, task: TaskParts, rejects: _Rejects
+) -> list[FileOutcome]:
+    """Decode one file. A file that cannot be used is an outcome with a reason, and leaves no row behind."""
     began = time.monotonic()
-    with _Parts(storage, plan, entry) as parts:
+    with FileParts(task) as parts, _RejectsOfFile(rejects) as refused:
+        file = _File(storage, plan, entry, parts, refused)
         try:
-            codec, absent, ignored, size = _decode(storage, plan, entry, parts)
+            file.decode()
         except BadFile as problem:
-            return _bad(entry, problem)
+            return [_bad(entry, problem)]
         except KeyUnavailableError as error:
-            return _bad(entry, BadFile("unreadable_object", str(error)))
+            return [_bad(entry, BadFile("unreadable_object", str(error)))]
         except StorageError:  # of what is written: no fault of the file, and Spark may try again
             raise
         except Exception as error:  # noqa: BLE001  its message may hold data; Spark may try the task again
             raise PipelineError(f"{entry.name}: {describe(error)}") from None
         parts.keep()
-    return FileOutcome(
-        entry.ordinal,
-        entry.name,
-        entry.size,
-        codec,
-        rows=parts.rows,
-        ragged=parts.ragged,
-        clear_size=size,
-        seconds=round(time.monotonic() - began, 3),
-        parts=tuple(parts.done),
-        filled=parts.filled,
-        ignored_columns=ignored,
-        absent_fields=absent,
-    )
+        refused.keep()
+    seconds = round(time.monotonic() - began, 3)
+    return [replace(outcome, seconds=seconds) for outcome in file.outcomes]
 
 
 def _bad(entry: Entry, problem: BadFile) -> FileOutcome:
     return FileOutcome(entry.ordinal, entry.name, entry.size, reason=problem.reason, detail=problem.detail)
-
-
-def _decode(
-    storage: Storage, plan: DecodePlan, entry: Entry, parts: _Parts
-) -> tuple[str, tuple[str, ...], tuple[str, ...], int]:
-    source = entry.object_at(plan.landing + entry.name)
-    open_chunks = functools.partial(_chunks, storage, source)
-    counted = _Counter()
-    codec, clear = _clear_chunks(open_chunks, plan)
-    text = DelimitedText(to_utf8(counted.count(clear)), plan.connector.format)
-    binding = bind_header(text.header, plan.connector)
-    for batch in text.batches(binding.columns):
-        parts.write(batch)
-    return codec, binding.absent, binding.ignored, counted.size
 
 
 def _chunks(storage: Storage, source: ObjectInfo, offset: int) -> Iterator[bytes]:
@@ -216,166 +254,308 @@ class _Counter:
             yield chunk
 
 
-def _clear_chunks(open_chunks: OpenChunks, plan: DecodePlan) -> tuple[str, Iterator[bytes]]:
-    """Take the layers off, told by content: encryption first, then gzip. Return the codec's name and the clear text."""
-    head, _ = peek(open_chunks(0), SNIFF_SIZE)
-    kind = sniff(head)
-    codec = {"envelope": "envelope", "openpgp": "openpgp", "openpgp-armored": "openpgp"}.get(kind, "plain")
-    if codec not in plan.connector.delivery.codecs:
-        raise BadFile("unrecognised_content", f"is {codec}, which the connector's codecs do not list")
-    if codec == "envelope":
-        if plan.keys.envelope_key is None:
-            raise BadFile("missing_key", "it is an envelope; give --envelope-key")
-        clear = decrypt_envelope(open_chunks, key_unwrapper(plan.keys.envelope_key))
-    elif codec == "openpgp":
-        clear = decrypt_openpgp(open_chunks, _pgp_key(plan.keys))
-    else:
-        clear = open_chunks(0)
-    head, clear = peek(clear, SNIFF_SIZE)
-    layers = codec
-    if sniff(head) == "gzip":
-        head, clear = peek(gunzip(clear), SNIFF_SIZE)
-        layers += "+gzip"
-    if sniff(head) != "text":
-        raise BadFile("unrecognised_content", f"inside its {layers} layer it is {sniff(head)}, not text")
-    return layers, clear
+@dataclass
+class _Content:
+    """Bytes of a file at some layer. ``open_chunks`` is there where they can be read again from any offset."""
 
+    kind: Kind
+    chunks: Iterator[bytes]
+    layers: str
+    size: int = 0
+    open_chunks: OpenChunks | None = None
 
-def _pgp_key(references: KeyReferences) -> PgpKey:
-    if references.pgp_key is None:
-        raise BadFile("missing_key", "it is an OpenPGP message; give --pgp-key and --pgp-passphrase")
-    passphrase = read_secret(references.pgp_passphrase) if references.pgp_passphrase else b""
-    return PgpKey(read_secret(references.pgp_key), passphrase)
-
-
-class _Parts(contextlib.AbstractContextManager["_Parts"]):
-    """Writes batches as Parquet parts of about 128 MB, in small row groups, and ragged rows as rejects.
-
-    Part names are new in every attempt at a task, and only the parts of its outcome are ever read. Without ``keep``
-    everything that was written is deleted again.
-    """
-
-    def __init__(self, storage: Storage, plan: DecodePlan, entry: Entry) -> None:
-        self._storage, self._plan, self._entry = storage, plan, entry
-        self._token = f"{entry.ordinal:05d}-{secrets.token_hex(4)}"
-        self._fields = plan.connector.fields
-        self._schema = pa.schema(
-            [
-                pa.field(ROW_ID, pa.int64()),
-                pa.field(SOURCE_FILE, pa.dictionary(pa.int32(), pa.string())),
-                pa.field(SOURCE_ROW, pa.int64()),
-                *(pa.field(name, pa.string()) for name in self._fields),
-            ]
-        )
-        self._outputs = contextlib.ExitStack()
-        self._sink: IO[bytes] | None = None
-        self._writer: pq.ParquetWriter | None = None
-        self._held: list[pa.RecordBatch] = []
-        self._held_bytes = 0
-        self._part_rows = 0
-        self._rejects: list[str] = []
-        self._rejected: list[RaggedRow] = []
-        self._kept = False
-        self.rows = 0
-        self.ragged = 0
-        self.filled: dict[str, int] = dict.fromkeys(self._fields, 0)
-        self.done: list[Part] = []
-
-    def write(self, batch: Batch) -> None:
-        """Take the rows and the ragged rows of one parsed block."""
-        if batch.ragged:
-            self._reject(batch.ragged)
-        if not batch.rows.num_rows:
+    @contextlib.contextmanager
+    def seekable(self) -> Iterator[IO[bytes]]:
+        """Open a file to jump around in: the object itself, or a sealed copy of what is inside its layers."""
+        if self.open_chunks is not None:
+            with open_ranged(self.open_chunks, self.size) as file:
+                yield file
             return
-        held = self._with_lineage(batch)
-        self._held.append(held)
-        self._held_bytes += held.nbytes
-        self.rows += held.num_rows
-        if self._held_bytes >= _ROW_GROUP_BYTES:
-            self._write_row_group()
+        with contextlib.closing(SealedScratch()) as scratch:
+            for chunk in self.chunks:
+                scratch.write(chunk)
+            with scratch.open() as file:
+                yield file
 
-    def keep(self) -> None:
-        """Finish the last part and keep all of them."""
-        self._write_rejects()
-        self._write_row_group()
-        self._close_part()
-        self._kept = True
 
-    def __exit__(self, *_: object) -> None:
-        """Delete what was written, unless it is to be kept."""
-        if self._kept:
+class _File:
+    """One delivered file on its way through its layers. After ``decode`` it has its outcomes."""
+
+    def __init__(
+        self, storage: Storage, plan: DecodePlan, entry: Entry, parts: FileParts, refused: _RejectsOfFile
+    ) -> None:
+        self._storage, self._plan, self._entry, self._parts, self._refused = storage, plan, entry, parts, refused
+        self.outcomes: list[FileOutcome] = []
+
+    def decode(self) -> None:
+        """Take the layers off and read the rows. Raises BadFile."""
+        content = self._clear_content()
+        if content.kind in ("zip", "tar"):
+            self._decode_archive(content)
             return
-        with contextlib.suppress(Exception):
-            if self._writer is not None:
-                self._writer.close()  # else it would try when it is collected, on an output that is closed
-        with contextlib.suppress(Exception):
-            # An error ends an output without making it visible.
-            self._outputs.__exit__(PipelineError, PipelineError("not kept"), None)
-        for key in [*(part.key for part in self.done), *self._rejects]:
-            self._storage.delete_prefix(key)
+        feed = self._plan.connector.feed_of(self._entry.name)
+        if feed is None:
+            raise BadFile("unknown_name", "its name fits none of the connector's feeds")
+        self._decode_records(feed, self._entry.name, 0, content)
 
-    def _with_lineage(self, batch: Batch) -> pa.RecordBatch:
-        count = batch.rows.num_rows
-        row_ids = pc.add(batch.numbers, pa.scalar(self._entry.ordinal << ROW_BITS, pa.int64()))
-        names = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([self._entry.name]))
-        present = set(batch.rows.schema.names)
-        values = []
-        for name in self._fields:
-            if name not in present:
-                values.append(pa.nulls(count, pa.string()))
-                continue
-            column = trimmed(batch.rows.column(name))
-            values.append(column)
-            self.filled[name] += pc.sum(pc.greater(pc.binary_length(column), 0)).as_py() or 0
-        return pa.RecordBatch.from_arrays([row_ids, names, batch.numbers, *values], schema=self._schema)
+    def _clear_content(self) -> _Content:
+        """Take encryption and compression off, told by content."""
+        source = self._entry.object_at(self._plan.landing + self._entry.name)
+        open_chunks = functools.partial(_chunks, self._storage, source)
+        head, chunks = peek(open_chunks(0), SNIFF_SIZE)
+        kind = sniff(head)
+        codec = _ENCRYPTIONS.get(kind, "plain")
+        if codec not in self._plan.connector.delivery.codecs:
+            raise BadFile("unrecognised_content", f"is {codec}, which the connector's codecs do not list")
+        content = _Content(kind, chunks, codec, self._entry.size, open_chunks)
+        if codec != "plain":
+            clear = self._decrypted(codec, open_chunks)
+            head, chunks = peek(clear, SNIFF_SIZE)
+            content = _Content(sniff(head), chunks, codec)
+        return self._accepted(_inflated(content))
 
-    def _write_row_group(self) -> None:
-        if not self._held:
-            return
-        if self._writer is None:
-            key = f"{self._plan.raw}part-{self._token}-{len(self.done):04d}.parquet"
-            self._outputs = contextlib.ExitStack()
-            self._sink = self._outputs.enter_context(self._storage.open_output(key))
-            self._writer = pq.ParquetWriter(
-                self._sink, self._schema, compression="snappy", use_dictionary=[SOURCE_FILE]
+    def _decrypted(self, codec: str, open_chunks: OpenChunks) -> Iterator[bytes]:
+        keys = self._plan.keys
+        if codec == "envelope":
+            if keys.envelope_key is None:
+                raise BadFile("missing_key", "it is an envelope; give --envelope-key")
+            return decrypt_envelope(open_chunks, key_unwrapper(keys.envelope_key))
+        if keys.pgp_key is None:
+            raise BadFile("missing_key", "it is an OpenPGP message; give --pgp-key and --pgp-passphrase")
+        passphrase = read_secret(keys.pgp_passphrase) if keys.pgp_passphrase else b""
+        return decrypt_openpgp(open_chunks, PgpKey(read_secret(keys.pgp_key), passphrase))
+
+    def _accepted(self, content: _Content) -> _Content:
+        if content.kind in _ENCRYPTIONS or content.kind == "gzip":
+            raise BadFile("unrecognised_content", f"inside its {content.layers} layer it is {content.kind}")
+        if content.kind in ("zip", "tar") and content.kind not in self._plan.connector.delivery.archives:
+            raise BadFile(
+                "unrecognised_content", f"is a {content.kind} archive, which the connector's archives do not list"
             )
-            self._part_key = key
-        table = pa.Table.from_batches(self._held, self._schema)
-        self._held, self._held_bytes = [], 0
-        self._writer.write_table(table, row_group_size=table.num_rows)
-        self._part_rows += table.num_rows
-        if self._sink is not None and self._sink.tell() >= _PART_BYTES:
-            self._close_part()
+        return content
 
-    def _close_part(self) -> None:
-        if self._writer is None or self._sink is None:
+    def _decode_archive(self, content: _Content) -> None:
+        limits = self._plan.connector.delivery.archive_limits
+        most = ArchiveLimits(limits.members, limits.clear_bytes, limits.ratio)
+        if content.kind == "tar":
+            self._decode_members(tar_members(content.chunks, most), f"{content.layers}+tar")
             return
-        self._writer.close()
-        size = self._sink.tell()
-        self._outputs.close()
-        self.done.append(Part(self._part_key, self._part_rows, size))
-        self._writer, self._sink, self._part_rows = None, None, 0
+        with content.seekable() as file:
+            self._decode_members(zip_members(file, most), f"{content.layers}+zip")
 
-    def _reject(self, ragged: tuple[RaggedRow, ...]) -> None:
-        self.ragged += len(ragged)
-        self._rejected.extend(ragged)
-        if len(self._rejected) >= _REJECTS_HELD:
-            self._write_rejects()
+    def _decode_members(self, members: Iterator[Member], layers: str) -> None:
+        for number, member in enumerate(members, 1):
+            name = f"{self._entry.name}!{member.name}"
+            if self._plan.connector.delivery.ignores(member.name):
+                continue
+            feed = self._plan.connector.feed_of(member.name)
+            if feed is None:
+                self.outcomes.append(
+                    FileOutcome(
+                        self._entry.ordinal,
+                        name,
+                        member.size,
+                        number,
+                        reason="unknown_member",
+                        detail="its name fits none of the connector's feeds",
+                    )
+                )
+                continue
+            try:
+                self._decode_records(feed, name, number, self._accepted(_content_of(member, layers)))
+            except BadFile as problem:
+                raise BadFile(problem.reason, f"member {number}, {member.name!r}: {problem.detail}") from None
+        if not self.outcomes:
+            raise BadFile("empty_archive", "it has no file but ignored ones")
 
-    def _write_rejects(self) -> None:
-        if not self._rejected:
-            return
-        ragged, self._rejected = self._rejected, []
-        key = f"{self._plan.rejects}ragged-{self._token}-{len(self._rejects):04d}.parquet"
+    def _decode_records(self, feed: Feed, name: str, member: int, content: _Content) -> None:
+        counted = _Counter()
+        content.chunks = counted.count(content.chunks)
+        rows = _Rows(self._entry.ordinal, member, name, feed)
+        with _records(content, feed, name, extras=feed.name in self._plan.with_extras) as records:
+            for batch in records.batches():
+                self._refused.take(name, batch.refused)
+                if batch.rows.num_rows:
+                    self._parts.write(feed.name, (*LINEAGE, *feed.fields), rows.with_lineage(batch))
+                rows.count_refused(batch.refused)
+            binding = records.binding
+        self.outcomes.append(
+            FileOutcome(
+                self._entry.ordinal,
+                name,
+                self._entry.size if member == 0 else counted.size,
+                member,
+                feed.name,
+                content.layers,
+                rows=rows.count,
+                refused=rows.refused,
+                clear_size=counted.size or content.size,
+                filled=rows.filled,
+                ignored_columns=binding.ignored,
+                absent_fields=binding.absent,
+            )
+        )
+
+
+def _content_of(member: Member, layers: str) -> _Content:
+    head, chunks = peek(member.chunks, SNIFF_SIZE)
+    content = _inflated(_Content(sniff(head), chunks, layers))
+    if content.kind in ("zip", "tar"):
+        raise BadFile("nested_archive", f"it is a {content.kind} archive itself")
+    return content
+
+
+def _inflated(content: _Content) -> _Content:
+    if content.kind != "gzip":
+        return content
+    head, chunks = peek(gunzip(content.chunks), SNIFF_SIZE)
+    return _Content(sniff(head), chunks, f"{content.layers}+gzip")
+
+
+@contextlib.contextmanager
+def _records(content: _Content, feed: Feed, name: str, *, extras: bool) -> Iterator[Records]:
+    """Open the reader for what the content is."""
+    names = source_names(feed, extras=extras)
+    types = feed.format.types
+    if content.kind in ("parquet", "avro"):
+        if content.kind not in types:
+            raise BadFile("unrecognised_content", f"is {content.kind}, which the connector's format.types do not list")
+        content.layers += f"+{content.kind}"
+        if content.kind == "avro":
+            yield AvroRecords(content.chunks, names)
+        else:
+            with content.seekable() as file:
+                yield ParquetRecords(file, names)
+        return
+    yield _text_records(content, feed, names, name)
+
+
+def _text_records(content: _Content, feed: Feed, names: SourceNames, name: str) -> Records:
+    types = feed.format.types
+    text = to_utf8(content.chunks, feed.format.encoding)
+    if "json" in types:
+        head, text = _first_signs(text)
+        if head[:1] in (b"{", b"[") or "delimited" not in types:
+            content.layers += "+json"
+            return JsonRecords(text, names)
+    if "delimited" not in types:
+        raise BadFile("unrecognised_content", f"is text, and the connector's format.types are {', '.join(types)}")
+    return DelimitedRecords(text, feed.format.for_file(name), names)
+
+
+def _first_signs(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first characters that are no blanks, and the whole text again."""
+    head, chunks = peek(chunks, SNIFF_SIZE)
+    return head.lstrip(), chunks
+
+
+class _Rows:
+    """Adds to rows where they come from, and counts them."""
+
+    def __init__(self, ordinal: int, member: int, name: str, feed: Feed) -> None:
+        self._first_id = unit_of(ordinal, member) << ROW_BITS
+        self._name = name
+        self._fields = feed.fields
+        self.count = 0
+        self.refused: dict[str, int] = {}
+        self.filled: dict[str, int] = dict.fromkeys(feed.fields, 0)
+
+    def with_lineage(self, batch: Batch) -> pa.RecordBatch:
+        """Return the rows with their ids, the file's name and their numbers, every field, and the extras."""
+        count = batch.rows.num_rows
+        row_ids = pc.add(batch.numbers, pa.scalar(self._first_id, pa.int64()))
+        names = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([self._name]))
+        present = batch.rows.schema.names
+        columns: dict[str, pa.Array] = {ROW_ID: row_ids, SOURCE_FILE: names, SOURCE_ROW: batch.numbers}
+        for name in itertools.chain(self._fields, (name for name in present if name not in self.filled)):
+            columns[name] = trimmed(batch.rows.column(name)) if name in present else pa.nulls(count, pa.string())
+        for name in self._fields:
+            self.filled[name] += pc.sum(pc.greater(pc.binary_length(columns[name]), 0)).as_py() or 0
+        self.count += count
+        return pa.RecordBatch.from_pydict(columns)
+
+    def count_refused(self, refused: Iterable[RefusedRow]) -> None:
+        for row in refused:
+            self.refused[row.reason] = self.refused.get(row.reason, 0) + 1
+
+
+class _Rejects:
+    """Writes refused rows to the rejects: where they are, never what they hold. An error in the task leaves none."""
+
+    def __init__(self, storage: Storage, plan: DecodePlan) -> None:
+        self._storage, self._folder = storage, plan.rejects
+        self._token = secrets.token_hex(6)
+        self._held: list[tuple[str, RefusedRow]] = []
+        self._number = itertools.count()
+        self._keys: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, rows: list[tuple[str, RefusedRow]]) -> None:
+        """Take the refused rows of a small file, to be written with those of others."""
+        self._held.extend(rows)
+        if len(self._held) >= _REJECTS_HELD:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write what is held."""
+        if self._held:
+            self.write(self._held)
+            self._held = []
+
+    def write(self, rows: list[tuple[str, RefusedRow]]) -> str:
+        """Write rows to an object of their own; return its key."""
+        key = f"{self._folder}refused-{self._token}-{next(self._number):04d}.parquet"
         table = pa.Table.from_pydict(
             {
-                SOURCE_FILE: [self._entry.name] * len(ragged),
-                SOURCE_ROW: [row.number for row in ragged],
-                "reason": [RAGGED] * len(ragged),
-                "detail": [f"{row.actual} values where the header has {row.expected}" for row in ragged],
+                SOURCE_FILE: [name for name, _ in rows],
+                SOURCE_ROW: [row.number for _, row in rows],
+                "reason": [row.reason for _, row in rows],
+                "detail": [row.detail for _, row in rows],
             },
             schema=_REJECTED_ROW,
         )
         with self._storage.open_output(key) as sink:
             pq.write_table(table, sink, compression="snappy")
-        self._rejects.append(key)
+        self._keys.append(key)
+        return key
+
+    def remove(self, key: str) -> None:
+        """Delete an object that ``write`` has made."""
+        self._storage.delete_prefix(key)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            for key in self._keys:
+                self.remove(key)
+
+
+class _RejectsOfFile:
+    """The refused rows of one file. Only ``keep`` lets them out; memory holds a bounded number."""
+
+    def __init__(self, rejects: _Rejects) -> None:
+        self._rejects = rejects
+        self._held: list[tuple[str, RefusedRow]] = []
+        self._keys: list[str] = []
+        self._kept = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def take(self, name: str, rows: Iterable[RefusedRow]) -> None:
+        """Take refused rows of the file, or of its member, called ``name``."""
+        self._held.extend((name, row) for row in rows)
+        if len(self._held) >= _REJECTS_HELD:
+            self._keys.append(self._rejects.write(self._held))
+            self._held = []
+
+    def keep(self) -> None:
+        """The file is good: keep its refused rows."""
+        self._rejects.add(self._held)
+        self._kept = True
+
+    def __exit__(self, *_: object) -> None:
+        if not self._kept:
+            for key in self._keys:
+                self._rejects.remove(key)

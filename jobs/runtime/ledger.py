@@ -17,12 +17,13 @@ from jobs.runtime.storage import Storage
 
 STEPS: Final = ("decrypt", "transform", "publish", "archive")
 _ABANDONED: Final = "abandoned"
+_MOMENT: Final = "%Y%m%dT%H%M%SZ"
 
 
 def new_run_id(now: float) -> str:
     """Return an id that sorts by time: ``20261121T120000Z-1a2b3c``."""
     moment = dt.datetime.fromtimestamp(now, dt.UTC)
-    return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return f"{moment:{_MOMENT}}-{secrets.token_hex(3)}"
 
 
 class Run:
@@ -61,6 +62,17 @@ class Run:
     def finish(self, step: str, entry: dict[str, Any]) -> None:
         """Note that all of ``step`` is done. A second note of the same step is refused by the store."""
         self.storage.create(self.key(f"{step}.json"), _document(entry))
+
+    def reopen(self, step: str) -> None:
+        """Take the note of a finished ``step`` back, for what it was done upon has changed."""
+        present = self.storage.find(self.key(f"{step}.json"))
+        if present is not None:
+            self.storage.delete(present)
+
+    @property
+    def started(self) -> dt.datetime:
+        """When the run was started, by its id (UTC)."""
+        return dt.datetime.strptime(self.run_id.partition("-")[0], _MOMENT).replace(tzinfo=dt.UTC)
 
     def begin(self, step: str) -> int:
         """Count a new attempt at ``step``; return its number, from 1."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from jobs.runtime.snapshots import delivered_at
 from jobs.runtime.storage import ObjectInfo
+from schemas.delivery import Delivery
 
 DATA: Final = "data"  # to be decrypted and loaded
 MARKER: Final = "marker"  # says that the delivery is whole; goes to the archive with it
@@ -58,42 +60,15 @@ class Manifest:
         return cls(document["run_id"], document["connector"], entries, tuple(document["notes"]))
 
 
-def select_snapshots(names: Iterable[ObjectInfo], pattern: str | None) -> tuple[list[ObjectInfo], list[ObjectInfo]]:
-    """Split data objects into those to load and those that a newer full export of the same audience supersedes.
-
-    ``pattern`` (see ``schemas.connector.Delivery``) is matched against the whole object name without its folder. An
-    object that it does not match stands for itself. Exports are ordered by the text of their ``snapshot`` group where
-    all are of one length, else by when they arrived.
-    """
-    if pattern is None:
-        return list(names), []
-    audiences: dict[tuple[str, ...], dict[str, list[ObjectInfo]]] = {}
-    kept: list[ObjectInfo] = []
-    for item in names:
-        folder, _, name = item.key.rpartition("/")
-        match = re.fullmatch(pattern, name)
-        if match is None:
-            kept.append(item)
-            continue
-        others = (text or "" for group, text in sorted(match.groupdict().items()) if group != "snapshot")
-        audiences.setdefault((folder, *others), {}).setdefault(match["snapshot"] or "", []).append(item)
-    superseded: list[ObjectInfo] = []
-    for snapshots in audiences.values():
-        newest = _newest(snapshots)
-        for snapshot, items in snapshots.items():
-            (kept if snapshot == newest else superseded).extend(items)
-    return kept, superseded
-
-
-def _newest(snapshots: dict[str, list[ObjectInfo]]) -> str:
-    if len({len(snapshot) for snapshot in snapshots}) == 1:
-        return max(snapshots)
-    return max(snapshots, key=lambda snapshot: max(item.modified for item in snapshots[snapshot]))
-
-
-def in_delivery_order(items: Sequence[ObjectInfo]) -> list[ObjectInfo]:
-    """Sort as delivered: by time of arrival, then by name with numbers as numbers (``x_2`` before ``x_10``)."""
-    return sorted(items, key=lambda item: (item.modified, _natural(item.key)))
+def in_delivery_order(items: Iterable[ObjectInfo], landing: str, delivery: Delivery) -> list[ObjectInfo]:
+    """Sort as delivered: by the time that names tell, by arrival, then by name (``x_2`` before ``x_10``)."""
+    return sorted(
+        items,
+        key=lambda item: (
+            delivered_at(item.key.removeprefix(landing), item.modified, delivery),
+            _natural(item.key),
+        ),
+    )
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

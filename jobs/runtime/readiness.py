@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jobs.runtime.errors import DeliveryIncompleteError
 from jobs.runtime.storage import ObjectInfo
-from schemas.connector import Delivery
+from schemas.delivery import Delivery
 
 _POLL_SECONDS: Final = 10.0
 
@@ -42,20 +42,24 @@ class Listing:
         return self.vendor_manifests + self.done_markers
 
 
-def classify(items: Sequence[ObjectInfo], delivery: Delivery, now: float, read: Callable[[str], bytes]) -> Listing:
-    """Sort a listing by the connector's patterns, which are matched against names without folders."""
+def classify(
+    items: Sequence[ObjectInfo],
+    delivery: Delivery,
+    now: float,
+    read: Callable[[str], bytes],
+    landing: str = "",
+) -> Listing:
+    """Sort a listing of objects below ``landing`` by the connector's patterns."""
     data: list[ObjectInfo] = []
     manifests: list[ObjectInfo] = []
     markers: list[ObjectInfo] = []
     for item in items:
         name = item.key.rpartition("/")[2]
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in delivery.ignore):
-            continue
         if fnmatch.fnmatchcase(name, delivery.vendor_manifest):
             manifests.append(item)
         elif fnmatch.fnmatchcase(name, delivery.done_marker):
             markers.append(item)
-        else:
+        elif not delivery.ignores(item.key.removeprefix(landing)):
             data.append(item)
     return Listing(tuple(data), tuple(manifests), tuple(markers), now, read)
 

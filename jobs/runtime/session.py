@@ -15,6 +15,8 @@ _SETTINGS: Final = {
     # Same results everywhere: one time zone, and ANSI said aloud (Spark 3.5 has it off by default, 4 on).
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    # What no pattern fits is null: Spark 3.5 would fail where Spark 2 had taken it for a time.
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     # Shuffle and spill files hold personal data.
     "spark.io.encryption.enabled": "true",
     "spark.io.encryption.keySizeBits": "256",
@@ -66,6 +68,15 @@ def open_session(name: str) -> SparkSession:
     session.sparkContext.setLogLevel("ERROR")
     _check_locale(session)
     return session
+
+
+def sibling_session(session: SparkSession) -> SparkSession:
+    """Return a session beside this one, for work that goes on at the same time under settings of its own."""
+    sibling = session.newSession()
+    for key, value in _SETTINGS.items():
+        if key.startswith("spark.sql."):
+            sibling.conf.set(key, value)
+    return sibling
 
 
 def _check_locale(session: SparkSession) -> None:

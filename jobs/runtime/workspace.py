@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.runtime.catalog import Catalog, open_catalog
@@ -14,10 +15,10 @@ from schemas.table import Table
 
 @dataclass(frozen=True)
 class Workspace:
-    """A connector with its table, store and catalog."""
+    """A connector with its tables (by the names of its feeds), store and catalog."""
 
     connector: Connector
-    table: Table
+    tables: Mapping[str, Table]
     storage: Storage
     catalog: Catalog
 
@@ -35,9 +36,17 @@ class Workspace:
         """The prefix of a run's clear parts."""
         return f"raw/{self.connector.name}/run={run_id}/"
 
-    def curated(self, run_id: str) -> str:
-        """The prefix of what a run publishes."""
-        return f"curated/{self.table.name}/run={run_id}/"
+    def curated(self, table: str, run_id: str) -> str:
+        """The prefix of what a run publishes of a table."""
+        return f"curated/{table}/run={run_id}/"
+
+    def staged(self, table: str, run_id: str) -> str:
+        """The prefix of a run's rows, pseudonymised, before they are merged into their table."""
+        return f"staged/{table}/run={run_id}/"
+
+    def versions(self, table: str, run_id: str) -> str:
+        """The prefix of what a run knows of the keys of a table that is merged: the version of each, and deletions."""
+        return f"versions/{table}/run={run_id}/"
 
     def rejects(self, run_id: str) -> str:
         """The prefix of the rows that a run refused."""
@@ -57,8 +66,8 @@ def open_workspace(connector: str, table: str | None, root: str, catalog_databas
 
     Raises SchemaError and ArgumentError.
     """
-    source, target = load_configuration(connector, table)
+    source, tables = load_configuration(connector, table)
     if not root.startswith(("file://", "s3://")):
         raise ArgumentError(f"--root: {root!r} is no URI; give file:///folder or s3://bucket/prefix")
     storage = open_storage(root)
-    return Workspace(source, target, storage, open_catalog(storage, catalog_database))
+    return Workspace(source, tables, storage, open_catalog(storage, catalog_database))

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.storage import ObjectInfo, Storage
-from schemas.connector import Connector
+from schemas.feed import Feed
 from schemas.table import Column, Table
 from transforms.columns.hashing import HEX_DIGITS, base64_pattern, digest_bytes, hash_of_nothing
 
@@ -142,13 +142,13 @@ def rows_by_partition(files: Sequence[WrittenFile]) -> dict[tuple[str, ...], int
     return counts
 
 
-def fill_of(column: Column, table: Table, files: Sequence[WrittenFile], connector: Connector) -> float | None:
+def fill_of(column: Column, table: Table, files: Sequence[WrittenFile], feed: Feed) -> float | None:
     """Return the share of rows that have a value in ``column``; None for a table without rows.
 
     A partition column's default counts as no value.
     """
     rows = sum(file.rows for file in files)
-    if not rows or column.field not in connector.fields:
+    if not rows or column.field not in feed.fields:
         return None if not rows else 0.0
     if column.name in table.partitions:
         at = table.partitions.index(column.name)

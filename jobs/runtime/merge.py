@@ -1,0 +1,277 @@
+"""Bringing a delivery's rows together with those that the table has, by its load mode.
+
+A run writes its own rows, pseudonymised, to staged/ first; then it is decided which of them count, on keys and digests
+alone; then exactly the partitions that change are written anew, into the run's own folder. What a reader sees stays as
+it is until the catalog is switched.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from jobs.runtime.catalog import PublishedPartition, PublishedTable
+from jobs.runtime.errors import CatalogConflictError
+from schemas.feed import Dedup, Feed
+from schemas.table import Table
+from transforms.frames import merging
+from transforms.frames.dropping import keep_rows
+from transforms.frames.merging import DELETED, DELIVERED, KEY
+from transforms.rows import ROW_BITS, ROW_ID
+
+#: Table parameters that a later delivery is held against.
+VERSIONS: Final = "versions"
+VERSION_KEYS: Final = "version_keys"
+LOADED_THROUGH: Final = "loaded_through"
+
+_UNIT: Final = "unit"
+
+
+@dataclass(frozen=True)
+class UnitCounts:
+    """What became of the staged rows of one file: they entered the table, or took a key out of it."""
+
+    accepted: int
+    deletes: int
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What a run has to write.
+
+    ``rows`` are the new contents of the ``touched`` partitions, all of an unpartitioned table (None where nothing
+    changes). ``kept`` is how many of them the table had before, ``displaced`` how many of its rows go. ``delivered``
+    tells when a touched partition's rows were delivered, where that decides. ``versions`` has the state of all keys.
+    """
+
+    counts: Mapping[int, UnitCounts]
+    rows: DataFrame | None
+    touched: frozenset[tuple[str, ...]]
+    kept: int
+    displaced: int
+    delivered: Mapping[tuple[str, ...], str]
+    versions: DataFrame | None
+
+    @property
+    def accepted(self) -> int:
+        """How many of the delivery's rows enter the table."""
+        return sum(each.accepted for each in self.counts.values())
+
+
+def merge(spark: SparkSession, staged: DataFrame, feed: Feed, table: Table, present: PublishedTable | None) -> Merge:
+    """Decide which of the ``staged`` rows count beside what the table has ``present``, and what is to be written."""
+    if feed.load == "partition_overwrite":
+        return _overwrite(spark, staged, table, present)
+    if feed.load == "full_refresh":
+        return _refresh_beside_upserts(spark, staged, feed, table, present)
+    return _merge_by_key(spark, staged, feed, table, present)
+
+
+def _merge_by_key(
+    spark: SparkSession, staged: DataFrame, feed: Feed, table: Table, present: PublishedTable | None
+) -> Merge:
+    upsert = feed.load == "upsert"
+    candidates = None if upsert else _values_of(staged, table)
+    known = _versions(spark, feed, table, present, candidates)
+    decided = merging.contest(_not_stale(merging.versions_of(staged, feed, table), present), known, feed).persist()
+    says = merging.verdict()
+    displaced = decided.where(says.displaced).select(KEY)
+    counts, displaced_rows = _counts(decided)
+    accepted = decided.where(says.accepted).select(ROW_ID)
+    incoming = keep_rows(staged, accepted)
+    touched = _values_of(incoming, table)
+    if upsert and displaced_rows:  # under append they are in the partitions of the rows that replace them
+        touched |= _values_of_displaced(_rows(spark, table, present, None)[0], displaced, feed, table)
+    changes = sum(each.accepted for each in counts.values()) + displaced_rows > 0
+    rows, kept = None, 0
+    if changes or present is None:
+        old, before = _rows(spark, table, present, touched if table.partitions else None)
+        kept = before - displaced_rows
+        stays = merging.without(old, displaced, feed.dedup.keys) if displaced_rows else old
+        rows = stays.unionByName(incoming.select(*stays.columns))
+    winners = decided.where(says.winner).select(*merging.version_columns(feed)) if upsert else None
+    return Merge(counts, rows, touched, kept, displaced_rows, {}, winners)
+
+
+def newer_versions(spark: SparkSession, present: PublishedTable | None, moment: str) -> DataFrame | None:
+    """Return what upserts have brought since a full export that was delivered at ``moment``; None where nothing."""
+    location = present.parameters.get(VERSIONS, "") if present is not None else ""
+    if not location:
+        return None
+    newer = spark.read.parquet(location).where(F.col(DELIVERED) > F.lit(moment))
+    return newer if newer.limit(1).count() else None
+
+
+def _refresh_beside_upserts(
+    spark: SparkSession, staged: DataFrame, feed: Feed, table: Table, present: PublishedTable | None
+) -> Merge:
+    """Let a full export replace all but what upserts have changed after it was taken."""
+    keys = tuple(present.parameters.get(VERSION_KEYS, "").split(",")) if present is not None else ()
+    keyed = replace(feed, load="upsert", dedup=Dedup(keys, ()))
+    moment = staged.agg(F.max(DELIVERED)).collect()[0][0]  # one row
+    newer = newer_versions(spark, present, moment or "")
+    if newer is None:
+        raise CatalogConflictError(f"table {table.name} was changed by somebody else since this run looked; run again")
+    known = newer.withColumn(ROW_ID, F.lit(None).cast("bigint"))
+    decided = merging.contest(merging.versions_of(staged, keyed, table), known, keyed).persist()
+    says = merging.verdict()
+    comes = decided.where(says.winner & F.col(ROW_ID).isNotNull())
+    counts = {
+        row[_UNIT]: UnitCounts(row.accepted, 0)
+        for row in comes.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_UNIT))
+        .agg(F.count(F.lit(1)).alias("accepted"))
+        .collect()  # a row a file
+    }
+    stays = decided.where(says.winner & F.col(ROW_ID).isNull() & ~F.col(DELETED)).select(KEY)
+    old, before = _rows(spark, table, present, None)
+    kept = old.select("*", merging.key_of(keys)).join(stays, KEY, "left_semi").drop(KEY)
+    rows = kept.unionByName(keep_rows(staged, comes.select(ROW_ID)).select(*kept.columns))
+    touched = frozenset(each.values for each in present.partitions) if present is not None else frozenset()
+    winners = decided.where(says.winner).select(*merging.version_columns(keyed))
+    kept_rows = stays.count()  # of the keys that upserts have changed since: few
+    return Merge(counts, rows, touched, kept_rows, before - kept_rows, {}, winners)
+
+
+def _overwrite(spark: SparkSession, staged: DataFrame, table: Table, present: PublishedTable | None) -> Merge:
+    """Let the newest delivery of each partition replace it; an older one than is there already counts for nothing."""
+    newest = {
+        tuple(str(row[name]) for name in table.partitions): row[DELIVERED]
+        for row in staged.groupBy(*table.partitions)
+        .agg(F.max(DELIVERED).alias(DELIVERED))
+        .collect()  # a row a partition
+    }
+    there = {each.values: each.delivered for each in present.partitions} if present is not None else {}
+    winning = {values: moment for values, moment in newest.items() if moment >= there.get(values, "")}
+    names = ", ".join(f"`{name}` string" for name in table.partitions)
+    wanted = spark.createDataFrame(
+        [(*values, moment) for values, moment in winning.items()], f"{names}, `{DELIVERED}` string"
+    )
+    keyed = staged.select(ROW_ID, DELIVERED, *(F.col(name).cast("string").alias(name) for name in table.partitions))
+    accepted = keyed.join(F.broadcast(wanted), [*table.partitions, DELIVERED], "left_semi").select(ROW_ID).persist()
+    rows = keep_rows(staged, accepted)
+    counts = {
+        row[_UNIT]: UnitCounts(row.accepted, 0)
+        for row in accepted.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_UNIT))
+        .agg(F.count(F.lit(1)).alias("accepted"))
+        .collect()  # a row a file
+    }
+    displaced = sum(each.rows for each in present.partitions if each.values in winning) if present is not None else 0
+    columns = [column.name for column in table.data_columns + table.partition_columns]
+    wanted_rows = rows.select(*columns) if winning or present is None else None
+    return Merge(counts, wanted_rows, frozenset(winning), 0, displaced, winning, None)
+
+
+def _not_stale(versions: DataFrame, present: PublishedTable | None) -> DataFrame:
+    """Leave out what was delivered before the full export that the table was last made of."""
+    through = present.parameters.get(LOADED_THROUGH, "") if present is not None else ""
+    return versions.where(F.col(DELIVERED) >= F.lit(through)) if through else versions
+
+
+def _counts(decided: DataFrame) -> tuple[dict[int, UnitCounts], int]:
+    says = merging.verdict()
+    counts: dict[int, UnitCounts] = {}
+    displaced = 0
+    for row in (
+        decided.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_UNIT))
+        .agg(
+            F.count_if(says.accepted).alias("accepted"),
+            F.count_if(says.deletes).alias("deletes"),
+            F.count_if(says.displaced).alias("displaced"),
+        )
+        .collect()  # a row a file
+    ):
+        displaced += row.displaced
+        if row[_UNIT] is not None:
+            counts[row[_UNIT]] = UnitCounts(row.accepted, row.deletes)
+    return counts, displaced
+
+
+def _values_of(rows: DataFrame, table: Table) -> frozenset[tuple[str, ...]]:
+    """Return the partitions that rows are in, as the catalog writes their values; none for an unpartitioned table."""
+    if not table.partitions:
+        return frozenset()
+    names = [F.col(name).cast("string").alias(name) for name in table.partitions]
+    return frozenset(tuple(row) for row in rows.select(*names).distinct().collect())  # a row a partition
+
+
+def _values_of_displaced(old: DataFrame, displaced: DataFrame, feed: Feed, table: Table) -> frozenset[tuple[str, ...]]:
+    """Return the partitions of the rows of ``old`` that go."""
+    keyed = old.select(merging.key_of(feed.dedup.keys), *table.partitions)
+    return _values_of(keyed.join(displaced, KEY, "left_semi"), table)
+
+
+def _versions(
+    spark: SparkSession,
+    feed: Feed,
+    table: Table,
+    present: PublishedTable | None,
+    candidates: frozenset[tuple[str, ...]] | None,
+) -> DataFrame:
+    """Return what is known of the table's keys: kept by the last upsert, else taken from the rows themselves."""
+    location = present.parameters.get(VERSIONS, "") if present is not None else ""
+    if feed.load == "upsert" and location:
+        known = spark.read.parquet(location)
+    else:
+        rows, _ = _rows(spark, table, present, candidates if table.partitions else None)
+        through = present.parameters.get(LOADED_THROUGH, "") if present is not None else ""
+        known = merging.versions_of(rows, feed, table).select(
+            "*", F.lit(through).alias(DELIVERED), F.lit(False).alias(DELETED)
+        )
+    return known.withColumn(ROW_ID, F.lit(None).cast("bigint"))
+
+
+def _rows(
+    spark: SparkSession, table: Table, present: PublishedTable | None, values: Iterable[tuple[str, ...]] | None
+) -> tuple[DataFrame, int]:
+    """Return the rows of the table as it stands, of the partitions ``values`` alone where given, and their number.
+
+    Columns that are new to the table are null in its older files.
+    """
+    ordered = table.data_columns + table.partition_columns
+    schema = T.StructType([T.StructField(column.name, column.spark_type) for column in ordered])
+    if present is None:
+        return spark.createDataFrame([], schema), 0
+    if not table.partitions:
+        return spark.read.schema(schema).parquet(present.location), int(present.parameters.get("row_count", "0"))
+    wanted = None if values is None else frozenset(values)
+    parts = [each for each in present.partitions if wanted is None or each.values in wanted]
+    frames = [
+        spark.read.schema(schema).option("basePath", base).parquet(*(each.location for each in group))
+        for base, group in _by_base(parts, len(table.partitions))
+    ]
+    rows = spark.createDataFrame([], schema)
+    for frame in frames:
+        rows = rows.unionByName(frame)
+    return rows, sum(each.rows for each in parts)
+
+
+def _by_base(parts: Iterable[PublishedPartition], depth: int) -> Iterable[tuple[str, list[PublishedPartition]]]:
+    """Group partitions by the folder that a run has written them below."""
+
+    def base(part: PublishedPartition) -> str:
+        return part.location.rsplit("/", depth)[0]
+
+    for folder, group in itertools.groupby(sorted(parts, key=base), base):
+        yield folder, list(group)
+
+
+def partitions_after(
+    merged: Merge, present: PublishedTable | None, written: Mapping[tuple[str, ...], tuple[str, int]]
+) -> list[dict[str, Any]]:
+    """Return the table's partitions as they shall be: those ``written`` (location, rows), and the untouched ones."""
+    stays = [
+        PublishedPartition(each.values, each.location, each.rows, each.delivered)
+        for each in (present.partitions if present is not None else ())
+        if each.values not in merged.touched
+    ]
+    comes = [
+        PublishedPartition(values, location, rows, merged.delivered.get(values, ""))
+        for values, (location, rows) in written.items()
+    ]
+    return [vars(each) for each in sorted(stays + comes, key=lambda each: each.values)]
