@@ -17,6 +17,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import archive, decrypt, pipeline, rollback, transform
+from jobs.runtime import feed_run
 from jobs.runtime.args import parse_args
 from jobs.runtime.errors import (
     BadFilesError,
@@ -123,6 +124,7 @@ def test_a_delivery_becomes_the_table_that_its_rows_say(site: Site) -> None:
         "read": 11,
         "published": GOOD_ROWS,
         "duplicates": 1,
+        "deletes": 0,
         "rejected": 2,
         "rejected_by_reason": {"missing_email": 1, "invalid_email": 1},
     }
@@ -386,7 +388,7 @@ def test_another_run_of_the_connector_is_refused(site: Site) -> None:
 def test_what_is_no_hash_is_never_published(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     put(site, "audience.csv", ROWS)
     with monkeypatch.context() as patch:
-        patch.setattr(transform, "pseudonymise", lambda frame, *_: frame)  # somebody broke the hashing
+        patch.setattr(feed_run, "pseudonymise", lambda frame, *_: frame)  # somebody broke the hashing
         with pytest.raises(VerificationError, match=f"email: {GOOD_ROWS} values"):
             run(site)
     assert not (site.root / "state" / "catalog").exists()
@@ -402,7 +404,7 @@ def test_a_users_own_connector_and_table_are_taken_by_uri(site: Site, tmp_path: 
     connector = tmp_path / "own.toml"
     connector.write_text(
         'name = "own"\ncomment = "x"\ntable = "people"\n[format]\ndelimiter = ";"\n'
-        '[columns.mail]\naliases = ["E-Mail"]\n[columns.points]\n[columns.day]\ndate_format = "dd.MM.yyyy"\n'
+        '[columns.mail]\naliases = ["E-Mail"]\n[columns.points]\n[columns.day]\ntime_formats = ["dd.MM.yyyy"]\n'
     )
     landing = site.root / "landing" / "own"
     landing.mkdir(parents=True)
@@ -584,7 +586,7 @@ def test_one_delivery_is_published_by_the_rules_of_several_platforms(
     assert said["country_source"] == "field country, default US"
 
     path = next((site.root / "state" / "partner").glob("run=*/report.json"))
-    readiness = json.loads(path.read_text())["match_readiness"]
+    readiness = json.loads(path.read_text())["tables"]["profiles"]["match_readiness"]
     assert readiness["rows"] == 4
     assert readiness["countries"] == {"known": 3, "named_by_the_row": 2, "named_but_unknown": 1}
     assert readiness["normalised_differently"] == {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.connector import Connector, parse_connector
+from schemas.connector import parse_connector
+from schemas.feed import Feed
 from schemas.table import Table, parse_table
 
 _TABLE = """
@@ -42,16 +43,18 @@ null_values = ["null"]
 values = {{ Gotham = "New York" }}
 [columns.points]
 [columns.seen]
-date_format = "yyyy-MM-dd HH:mm"
+time_formats = ["yyyy-MM-dd HH:mm"]
 [columns.country]
 {more}
 """
 
 
-def people(table: str = "", email: str = "", connector: str = "", source_email: str = "") -> tuple[Table, Connector]:
+def people(table: str = "", email: str = "", connector: str = "", source_email: str = "") -> tuple[Table, Feed]:
     """Return a table and its connector, with further lines of TOML where the arguments say."""
     parsed = parse_table(_TABLE.format(more=table, email=email), "people.toml")
-    return parsed, parse_connector(_CONNECTOR.format(more=connector, email=source_email), "people_source.toml", parsed)
+    return parsed, parse_connector(
+        _CONNECTOR.format(more=connector, email=source_email), "people_source.toml", {parsed.name: parsed}
+    ).feeds[0]
 
 
 FIELDS = ("email", "city", "points", "seen", "country")

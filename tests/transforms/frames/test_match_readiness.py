@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pyspark.sql import Observation, SparkSession
 
-from schemas.connector import Connector, parse_connector
+from schemas.connector import parse_connector
+from schemas.feed import Feed
 from schemas.table import Table, parse_table
 from transforms.frames.mapping import COUNTRY, cleansed, outputs, table_columns, with_values
 from transforms.frames.match_readiness import match_readiness, measures
@@ -106,9 +107,9 @@ COLUMNS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def people(country: str) -> tuple[Table, Connector]:
+def people(country: str) -> tuple[Table, Feed]:
     table = parse_table(TABLE, "people.toml")
-    return table, parse_connector(SOURCE.format(country=country), "people_source.toml", table)
+    return table, parse_connector(SOURCE.format(country=country), "people_source.toml", {table.name: table}).feeds[0]
 
 
 def counted(
