@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 unexport SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format explain conformance profiles bench clean
+.PHONY: help setup demo deliveries test check format explain conformance profiles bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ demo: setup ## Write a realistic encrypted delivery, run the job on it, show the
 		--hash-key file:$(CURDIR)/.demo/keys/hash.key --envelope-key file:$(CURDIR)/.demo/keys/rsa.pem \
 		--pgp-key file:$(CURDIR)/.demo/keys/pgp.sec --pgp-passphrase file:$(CURDIR)/.demo/keys/pgp.pass --quiet-seconds 0
 	@python -m tests.demo.show_table --root .demo/root --table customer_profile
+
+deliveries: setup ## Write a made-up delivery of every source: OUT=folder (ROWS=… of each)
+	@test -n "$(OUT)" || { echo "error: say where: make deliveries OUT=/tmp/try"; exit 1; }
+	@python -m tests.fixtures.deliveries "$(OUT)" --rows $(ROWS)
 
 test: setup ## Run the whole suite
 	python -m pytest $(PYTEST_ARGS)

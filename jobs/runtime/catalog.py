@@ -107,6 +107,9 @@ class Catalog(Protocol):
     def describe(self) -> str:
         """Say where this catalog is, for messages."""
 
+    def names(self) -> list[str]:
+        """Return the names of our tables, sorted."""
+
     def get(self, name: str) -> PublishedTable | None:
         """Return the table with its partitions and version, or None."""
 
@@ -130,6 +133,11 @@ class FileCatalog:
     @staticmethod
     def _key(name: str) -> str:
         return f"state/catalog/{name}.json"
+
+    def names(self) -> list[str]:
+        """List the documents."""
+        keys = (item.key for item in self._storage.list("state/catalog/"))
+        return sorted(key.rpartition("/")[2].removesuffix(".json") for key in keys if key.endswith(".json"))
 
     def get(self, name: str) -> PublishedTable | None:
         """Read the document; the version is its etag."""
@@ -237,6 +245,21 @@ class GlueCatalog:
             raise PipelineError(f"{self.describe()}: {operation} failed: {describe(error)}") from None
         except BotoCoreError as error:
             raise PipelineError(f"{self.describe()}: {operation} failed: {describe(error)}") from None
+
+    def names(self) -> list[str]:
+        """List the tables of the database that have parameters of ours."""
+        found: list[str] = []
+        parameters: dict[str, Any] = {}
+        while True:
+            page = self._call("get_tables", **parameters)
+            found += [
+                table["Name"]
+                for table in page["TableList"]
+                if any(key.startswith(_PREFIX) for key in table.get("Parameters", {}))
+            ]
+            if not page.get("NextToken"):
+                return sorted(found)
+            parameters["NextToken"] = page["NextToken"]
 
     def get(self, name: str) -> PublishedTable | None:
         """Read the table and all its partitions."""

@@ -187,11 +187,16 @@ class FeedRun:
         published.write.parquet(staged)
         merged = merge(self._spark, self._spark.read.parquet(staged), self._feed, self.table, self._present)
         if merged.rows is not None:
-            keys = [F.col(partition) for partition in self.table.partitions]
-            self._write(merged.rows.hint("rebalance", *keys), output)
+            self._write(self._rebalanced(merged.rows), output)
         if merged.versions is not None:
             merged.versions.write.parquet(self._versions_uri())
         return merged, _merged_accounting(accounting, self._files, merged.counts)
+
+    def _rebalanced(self, rows: DataFrame) -> DataFrame:
+        """Bring rows of a partition together, so that it gets few files; a large one still has several tasks."""
+        columns = ", ".join(f"`{name}`" for name in self.table.partitions)
+        hint = f"REBALANCE({columns})" if columns else "REBALANCE"
+        return self._spark.sql(f"SELECT /*+ {hint} */ * FROM {{rows}}", rows=rows)  # noqa: S608  names are our own
 
     def _versions_uri(self) -> str:
         folder = self._workspace.versions(self.table.name, self._run.run_id)

@@ -7,17 +7,16 @@ it is until the catalog is switched.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from jobs.runtime.catalog import PublishedPartition, PublishedTable
 from jobs.runtime.errors import CatalogConflictError
+from jobs.runtime.published_rows import rows_of
 from schemas.feed import Dedup, Feed
 from schemas.table import Table
 from transforms.frames import merging
@@ -87,11 +86,11 @@ def _merge_by_key(
     incoming = keep_rows(staged, accepted)
     touched = _values_of(incoming, table)
     if upsert and displaced_rows:  # under append they are in the partitions of the rows that replace them
-        touched |= _values_of_displaced(_rows(spark, table, present, None)[0], displaced, feed, table)
+        touched |= _values_of_displaced(rows_of(spark, table, present, None)[0], displaced, feed, table)
     changes = sum(each.accepted for each in counts.values()) + displaced_rows > 0
     rows, kept = None, 0
     if changes or present is None:
-        old, before = _rows(spark, table, present, touched if table.partitions else None)
+        old, before = rows_of(spark, table, present, touched if table.partitions else None)
         kept = before - displaced_rows
         stays = merging.without(old, displaced, feed.dedup.keys) if displaced_rows else old
         rows = stays.unionByName(incoming.select(*stays.columns))
@@ -129,7 +128,7 @@ def _refresh_beside_upserts(
         .collect()  # a row a file
     }
     stays = decided.where(says.winner & F.col(ROW_ID).isNull() & ~F.col(DELETED)).select(KEY)
-    old, before = _rows(spark, table, present, None)
+    old, before = rows_of(spark, table, present, None)
     kept = old.select("*", merging.key_of(keys)).join(stays, KEY, "left_semi").drop(KEY)
     rows = kept.unionByName(keep_rows(staged, comes.select(ROW_ID)).select(*kept.columns))
     touched = frozenset(each.values for each in present.partitions) if present is not None else frozenset()
@@ -218,47 +217,12 @@ def _versions(
     if feed.load == "upsert" and location:
         known = spark.read.parquet(location)
     else:
-        rows, _ = _rows(spark, table, present, candidates if table.partitions else None)
+        rows, _ = rows_of(spark, table, present, candidates if table.partitions else None)
         through = present.parameters.get(LOADED_THROUGH, "") if present is not None else ""
         known = merging.versions_of(rows, feed, table).select(
             "*", F.lit(through).alias(DELIVERED), F.lit(False).alias(DELETED)
         )
     return known.withColumn(ROW_ID, F.lit(None).cast("bigint"))
-
-
-def _rows(
-    spark: SparkSession, table: Table, present: PublishedTable | None, values: Iterable[tuple[str, ...]] | None
-) -> tuple[DataFrame, int]:
-    """Return the rows of the table as it stands, of the partitions ``values`` alone where given, and their number.
-
-    Columns that are new to the table are null in its older files.
-    """
-    ordered = table.data_columns + table.partition_columns
-    schema = T.StructType([T.StructField(column.name, column.spark_type) for column in ordered])
-    if present is None:
-        return spark.createDataFrame([], schema), 0
-    if not table.partitions:
-        return spark.read.schema(schema).parquet(present.location), int(present.parameters.get("row_count", "0"))
-    wanted = None if values is None else frozenset(values)
-    parts = [each for each in present.partitions if wanted is None or each.values in wanted]
-    frames = [
-        spark.read.schema(schema).option("basePath", base).parquet(*(each.location for each in group))
-        for base, group in _by_base(parts, len(table.partitions))
-    ]
-    rows = spark.createDataFrame([], schema)
-    for frame in frames:
-        rows = rows.unionByName(frame)
-    return rows, sum(each.rows for each in parts)
-
-
-def _by_base(parts: Iterable[PublishedPartition], depth: int) -> Iterable[tuple[str, list[PublishedPartition]]]:
-    """Group partitions by the folder that a run has written them below."""
-
-    def base(part: PublishedPartition) -> str:
-        return part.location.rsplit("/", depth)[0]
-
-    for folder, group in itertools.groupby(sorted(parts, key=base), base):
-        yield folder, list(group)
 
 
 def partitions_after(

@@ -38,7 +38,7 @@ def make_report(workspace: Workspace, run: Run, archived: dict[str, Any]) -> dic
         "superseded": [entry.name for entry in manifest.entries if entry.role == SUPERSEDED],
         "notes": list(manifest.notes),
         "left_in_landing": archived["left"],
-        "tables": {name: _table(name, entry, files) for name, entry in entries.items()},
+        "tables": {name: _table(workspace, name, entry, files) for name, entry in entries.items()},
         "steps": {
             "decrypt": _step(decrypted["seconds"], sum(each["clear_size"] for each in files), accounting.read),
             "transform": _step(sum(each["seconds"] for each in entries.values()), written, accounting.read),
@@ -79,7 +79,7 @@ def _file(each: dict[str, Any], accounts: dict[tuple[str, str], FileAccount], wo
     }
 
 
-def _table(name: str, entry: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
+def _table(workspace: Workspace, name: str, entry: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
     own = [each for each in files if each["feed"] == entry["feed"] and not each["reason"]]
     return {
         "load": entry["load"],
@@ -105,7 +105,7 @@ def _table(name: str, entry: dict[str, Any], files: list[dict[str, Any]]) -> dic
         "written_rows": entry["written_rows"],
         "written_partitions": entry["written_partitions"],
         "partitions": len(entry["partitions"]),
-        "query": _query(name, entry),
+        "query": _query(workspace, name),
         "advice": _advice(entry),
     }
 
@@ -125,12 +125,12 @@ def _step(seconds: float, size: int = 0, rows: int = 0) -> dict[str, float]:
     return step
 
 
-def _query(table: str, entry: dict[str, Any]) -> str:
-    if entry["location"].startswith("s3://"):
+def _query(workspace: Workspace, table: str) -> str:
+    """Return what to type to look into the table; a table's partitions may lie in the folders of several runs."""
+    root = workspace.storage.root
+    if root.startswith("s3://"):
         return f'SELECT count(*) FROM "{table}"'  # noqa: S608  shown to the reader, never run
-    if entry["load"] != "full_refresh" and entry["partitions"]:
-        return f"python -m jobs.show_table --table {table}"
-    return f'spark.read.parquet("{entry["location"]}").show()'
+    return f'spark-submit jobs/query.py --root {root} --sql "SELECT * FROM {table} LIMIT 5"'  # noqa: S608  likewise
 
 
 def _advice(transformed: dict[str, Any]) -> list[str]:
@@ -195,7 +195,7 @@ def summary_of(report: dict[str, Any]) -> str:
         speed = f"{step.get('mb_per_second', ''):>9} {rows_per_second:>11}"
         lines.append(f"  {name:<12} {step['seconds']:>9.2f} {speed}".rstrip())
     lines += ["", f"  tables in {report['catalog']}", f"  rejects {report['rejects']}"]
-    advice = [text for table in tables.values() for text in table["advice"]]
+    advice = [f"{name}: {text}" for name, table in tables.items() for text in table["advice"]]
     lines += [f"  note: {text}" for text in [*report["notes"], *advice]]
     return "\n".join(lines) + "\n"
 
@@ -234,7 +234,8 @@ def _table_lines(name: str, table: dict[str, Any], *, alone: bool) -> list[str]:
         text = f"{described['profile']:<26} {described['published_as']:<20} {shares} {distinct:>11}"
         lines.append(f"  {column:<{width}} {text}")
     lines += _readiness_lines(table["match_readiness"])
-    lines += _change_lines(table)
+    changes = [line.removeprefix("  ") for line in _change_lines(table)]
+    lines += ["", *changes] if changes else []
     partitions = f"{table['partitions']} partitions"
     if table["load"] != "full_refresh":
         touched = "" if table["written_partitions"] is None else f" in {table['written_partitions']} of its partitions"

@@ -14,7 +14,8 @@ from schemas.delivery import Delivery
 _PARTS: Final = ("year", "month", "day", "hour", "minute", "second")
 _UNIX_SECONDS, _UNIX_MILLISECONDS = 10, 13
 _NUMBER_WIDTH: Final = 30
-_LENGTHS: Final = {8: "%Y%m%d", 10: "", 12: "%Y%m%d%H%M", 13: "", 14: "%Y%m%d%H%M%S"}
+_FORMS: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_YEARS: Final = range(1970, 2100)  # a number that would be a time of another year is a serial number
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def snapshot_of(name: str, delivery: Delivery) -> Snapshot | None:
     if groups.get("snapshot") is not None:
         time = _sortable(groups["snapshot"])
     else:
-        time = _sortable("".join(groups.get(part) or "" for part in _PARTS))
+        time = _sortable("".join(text.zfill(2) for part in _PARTS if (text := groups.get(part))))
     return Snapshot("\n".join(others), time) if time else None
 
 
@@ -50,18 +51,21 @@ def _sortable(text: str) -> str:
     digits = re.sub(r"[-_:T .Z]", "", text)
     if not digits.isascii() or not digits.isdecimal():
         return text
-    if len(digits) not in _LENGTHS:
+    moment = _moment(digits)
+    if moment is None or moment.year not in _YEARS:
         return digits.zfill(_NUMBER_WIDTH)  # a serial number, then
-    try:
-        if len(digits) == _UNIX_SECONDS:
-            moment = dt.datetime.fromtimestamp(int(digits), dt.UTC)
-        elif len(digits) == _UNIX_MILLISECONDS:
-            moment = dt.datetime.fromtimestamp(int(digits) / 1000, dt.UTC)
-        else:
-            moment = dt.datetime.strptime(digits, _LENGTHS[len(digits)]).replace(tzinfo=dt.UTC)
-    except (ValueError, OverflowError, OSError):
-        return text
     return moment.isoformat(timespec="milliseconds")
+
+
+def _moment(digits: str) -> dt.datetime | None:
+    if len(digits) == _UNIX_SECONDS:
+        return dt.datetime.fromtimestamp(int(digits), dt.UTC)
+    if len(digits) == _UNIX_MILLISECONDS:
+        return dt.datetime.fromtimestamp(int(digits) / 1000, dt.UTC)
+    try:
+        return dt.datetime.strptime(digits, _FORMS[len(digits)]).replace(tzinfo=dt.UTC)
+    except (KeyError, ValueError):
+        return None
 
 
 def delivered_at(name: str, modified: float, delivery: Delivery) -> str:

@@ -1,4 +1,4 @@
-"""Measure: python -m tests.benchmarks.run --rows 1000000 2000000 5000000 [--only codec|pipeline|profiles]
+"""Measure: python -m tests.benchmarks.run --rows 1000000 2000000 5000000 [--only codec|pipeline|profiles|sources]
 
 Prints tables and writes every single measurement to tests/benchmarks/results/<date>-<name>.json.
 """
@@ -16,6 +16,7 @@ from tests.benchmarks.codec import run_codec
 from tests.benchmarks.measure import PROJECT, machine, table
 from tests.benchmarks.pipeline import run_pipeline
 from tests.benchmarks.profiles import DEFAULT_ROWS, run_profiles
+from tests.benchmarks.sources import run_sources
 
 _RESULTS: Final = PROJECT / "tests" / "benchmarks" / "results"
 
@@ -24,7 +25,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", help="of the pipeline, or of the profiles where only those run")
     parser.add_argument("--codec-mib", type=int, default=1024, help="MiB of clear text in the encrypted files")
-    parser.add_argument("--only", choices=("codec", "pipeline", "profiles"))
+    parser.add_argument("--only", choices=("codec", "pipeline", "profiles", "sources"))
+    parser.add_argument("--files", type=int, default=10_000, help="small files of 100 rows in one run")
+    parser.add_argument("--events", type=int, default=900_000, help="events of the 90 days that one is appended to")
     parser.add_argument("--repeat", type=int, default=1, help="times that each measurement is made")
     parser.add_argument("--scratch", type=Path, default=PROJECT / "build" / "bench")
     args = parser.parse_args(argv)
@@ -34,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         "codec": lambda: run_codec(scratch, args.codec_mib, args.repeat),
         "pipeline": lambda: run_pipeline(scratch, args.rows or [1_000_000, 2_000_000, 5_000_000], args.repeat),
         "profiles": lambda: run_profiles(scratch, profile_rows, args.repeat),
+        "sources": lambda: run_sources(scratch / "sources", args.codec_mib, args.files, args.events),
     }
     facts = machine()
     print(table(("machine", ""), [(name, value) for name, value in facts.items() if not isinstance(value, dict)]))

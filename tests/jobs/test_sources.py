@@ -146,7 +146,7 @@ def test_an_extract_is_loaded_wholly_or_not_at_all(site: Site) -> None:
     world = World(5, 100, days=92)
     broken = broken_extract()
     (site.landing("sfmc_tracking") / broken.name).write_bytes(zip_bytes(world, broken))
-    with pytest.raises(BadFilesError, match="missing_column: member 1, .Sent.csv.: no column for batch_id"):
+    with pytest.raises(BadFilesError, match=r"missing_column: member 1, .Sent\.csv.: no column for batch_id"):
         site.run("sfmc_tracking")
     assert not (site.root / "state" / "catalog").exists()
     (site.landing("sfmc_tracking") / broken.name).unlink()

@@ -56,6 +56,11 @@ def _typed(feed: Feed, table: Table) -> list[TableColumn]:
     return [column for column in table.columns if column.type != "string" and column.field in feed.fields]
 
 
+def _refusal_of(column: TableColumn) -> str:
+    kind = column.type.partition("(")[0]
+    return f"not_{'an' if kind == 'int' else 'a'}_{kind}"
+
+
 def _rivals(feed: Feed, table: Table) -> Sequence[tuple[str, str]]:
     """Return pairs of columns that are made from one field by different rules."""
     columns = [column for column in table.columns if column.type == "string" and column.field in feed.fields]
@@ -85,7 +90,7 @@ def match_readiness(counted: Mapping[str, Any], feed: Feed, table: Table) -> dic
     for column in _typed(feed, table):
         delivered = int(counted[f"{value_of(column.name)}/delivered"])
         valid = int(counted[f"{value_of(column.name)}/valid"])
-        refused = {f"not_a_{column.type.partition('(')[0]}": delivered - valid} if delivered > valid else {}
+        refused = {_refusal_of(column): delivered - valid} if delivered > valid else {}
         columns[column.name] = {
             "delivered": delivered,
             "valid": valid,

@@ -7,6 +7,7 @@ ConcurrentModificationException and batches over 100 (25 to delete) with a valid
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -106,7 +107,10 @@ def table(run: str, *values: str, partitioned: bool = True, **changes: Any) -> P
         location=location,
         columns=(PublishedColumn("email", "string", "a hash"), PublishedColumn("age", "int", "")),
         partition_keys=(PublishedColumn("country", "string", "a code"),) if partitioned else (),
-        partitions=tuple(PublishedPartition((value,), f"{location}/country={value}") for value in values),
+        partitions=tuple(
+            PublishedPartition((value,), f"{location}/country={value}", 3 + at, "2026-11-21T12:00:00")
+            for at, value in enumerate(values)
+        ),
         parameters={"run_id": run, "row_count": "7"},
     )
     return dataclasses.replace(made, **changes)
@@ -124,6 +128,13 @@ def without_version(found: PublishedTable) -> PublishedTable:
 
 def test_what_is_not_there_is_none(catalog: Catalog) -> None:
     assert catalog.get("people") is None
+
+
+def test_the_names_of_our_tables(catalog: Catalog) -> None:
+    assert catalog.names() == []
+    for name in ("people", "events", "a_third"):
+        catalog.put(table("r1", name=name), "")
+    assert catalog.names() == ["a_third", "events", "people"]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +184,20 @@ def test_a_switch_brings_columns_and_parameters(catalog: Catalog) -> None:
         found = catalog.get(name)
         assert found is not None
         assert without_version(found) == new
+
+
+@pytest.mark.parametrize("partition", [PublishedPartition(("CA",), "s3://b/old/country=CA", 5, "2026-11-22"),
+                                       PublishedPartition(("CA",), "s3://b/old/country=CA")])  # fmt: skip
+def test_a_partition_knows_its_rows_and_when_they_were_delivered(
+    catalog: Catalog, partition: PublishedPartition
+) -> None:
+    catalog.put(table("r1", "CA", "US"), "")
+    catalog.put(table("r2", partitions=(partition,)), get(catalog).version)
+    assert get(catalog).partitions == (partition,)
+    # Another number of rows alone is a change too.
+    more = dataclasses.replace(partition, rows=6)
+    catalog.put(table("r3", partitions=(more,)), get(catalog).version)
+    assert get(catalog).partitions == (more,)
 
 
 @pytest.mark.parametrize("partitioned", [True, False])
@@ -232,7 +257,13 @@ def test_of_two_at_once_exactly_one_wins(catalog: Catalog, *, create: bool, part
 
 def test_a_document_comes_back() -> None:
     made = table("r1", "CA", "US")
-    assert PublishedTable.from_document(dataclasses.asdict(made)) == made
+    assert PublishedTable.from_document(json.loads(json.dumps(dataclasses.asdict(made)))) == made
+
+
+def test_a_document_from_before_partitions_had_rows_comes_back() -> None:
+    document = dataclasses.asdict(table("r1", "CA"))
+    document["partitions"] = [{"values": ["CA"], "location": "s3://b/x"}]
+    assert PublishedTable.from_document(document).partitions == (PublishedPartition(("CA",), "s3://b/x", 0, ""),)
 
 
 def test_a_catalog_says_where_it_is(catalog: Catalog, tmp_path: Path) -> None:
@@ -259,6 +290,80 @@ def test_more_partitions_than_a_batch_takes(glue: StrictGlue, glue_catalog: Glue
         *(("batch_update_partition", size) for size in (100, 70)),
         *(("batch_delete_partition", size) for size in (25, 25, 10)),
     ]
+
+
+def names_of_partitions(glue: StrictGlue, catalog: GlueCatalog) -> list[tuple[str, str]]:
+    """Return how each partition describes its columns, which readers go by."""
+    found = glue.get_partitions(DatabaseName=catalog._database, TableName="people")["Partitions"]
+    return sorted(
+        (partition["Values"][0], " ".join(column["Name"] for column in partition["StorageDescriptor"]["Columns"]))
+        for partition in found
+    )
+
+
+WIDER = (*table("r1").columns, PublishedColumn("city", "string", ""))
+
+
+def test_partitions_that_stay_are_left_alone(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+    first = table("r1", "CA", "DE", "US")
+    glue_catalog.put(first, "")
+    glue.batches.clear()
+    changed = dataclasses.replace(first.partitions[1], location="s3://b/curated/t/r2/country=DE")
+    new = table("r2", partitions=(first.partitions[0], changed, first.partitions[2]))
+    glue_catalog.put(new, get(glue_catalog).version)
+    assert glue.batches == [("batch_update_partition", 1)]
+    assert without_version(get(glue_catalog)) == new
+
+
+def test_other_columns_of_the_table_are_other_columns_of_every_partition(
+    glue: StrictGlue, glue_catalog: GlueCatalog
+) -> None:
+    first = table("r1", "CA", "DE")
+    glue_catalog.put(first, "")
+    assert names_of_partitions(glue, glue_catalog) == [("CA", "email age"), ("DE", "email age")]
+    new = table("r2", partitions=first.partitions, columns=WIDER)
+    glue_catalog.put(new, get(glue_catalog).version)
+    assert names_of_partitions(glue, glue_catalog) == [("CA", "email age city"), ("DE", "email age city")]
+    assert without_version(get(glue_catalog)) == new
+
+
+def test_after_an_interruption_every_partition_gets_the_new_columns_too(
+    glue: StrictGlue, glue_catalog: GlueCatalog
+) -> None:
+    first = table("r1", "CA", "DE")
+    glue_catalog.put(first, "")
+    new = table("r2", partitions=first.partitions, columns=WIDER)
+    glue.stops_before = "batch_update_partition"
+    with pytest.raises(KeyboardInterrupt):
+        glue_catalog.put(new, get(glue_catalog).version)
+    glue.stops_before = ""
+    between = get(glue_catalog)
+    assert between.columns == WIDER  # as the table says already, and its partitions do not
+    assert names_of_partitions(glue, glue_catalog) == [("CA", "email age"), ("DE", "email age")]
+    glue_catalog.put(new, between.version)
+    assert names_of_partitions(glue, glue_catalog) == [("CA", "email age city"), ("DE", "email age city")]
+
+
+def test_tables_of_others_are_not_ours(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+    glue_catalog.put(table("r1"), "")
+    for name, parameters in (("theirs", {"classification": "parquet"}), ("bare", {})):
+        glue.create_table(DatabaseName=glue_catalog._database, TableInput={"Name": name, "Parameters": parameters})
+    assert glue_catalog.names() == ["people"]
+
+
+def test_partitions_that_others_made_have_no_rows_to_tell(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+    made = table("r1", "CA")
+    glue_catalog.put(made, "")
+    request = partition_input(made, PublishedPartition(("XX",), "s3://b/theirs/country=XX"))
+    for without in ({"Parameters": {"classification": "parquet"}}, {}):
+        theirs = {key: value for key, value in request.items() if key != "Parameters"} | without
+        glue.batch_create_partition(
+            DatabaseName=glue_catalog._database, TableName="people", PartitionInputList=[theirs]
+        )
+        assert get(glue_catalog).partitions[1] == PublishedPartition(("XX",), "s3://b/theirs/country=XX", 0, "")
+        glue.batch_delete_partition(
+            DatabaseName=glue_catalog._database, TableName="people", PartitionsToDelete=[{"Values": ["XX"]}]
+        )
 
 
 @pytest.mark.parametrize(
@@ -374,17 +479,21 @@ def test_the_partition_request() -> None:
     assert partition_input(made, made.partitions[0]) == {
         "Values": ["CA"],
         "StorageDescriptor": descriptor,
-        "Parameters": {"classification": "parquet"},
+        "Parameters": {
+            "classification": "parquet",
+            "cleanroom_etl.rows": "3",
+            "cleanroom_etl.delivered": "2026-11-21T12:00:00",
+        },
     }
 
 
 def test_the_packaged_table_is_described() -> None:
-    _, customers = load_configuration("aep_profiles", None)
+    _, tables = load_configuration("aep_profiles", None)
     partitions = [
         PublishedPartition(("US",), "s3://b/x/country=US"),
         PublishedPartition(("CA",), "s3://b/x/country=CA"),
     ]
-    made = describe_table(customers, "s3://b/x", partitions, {"run_id": "r1"})
+    made = describe_table(tables["aep_profiles"], "s3://b/x", partitions, {"run_id": "r1"})
     assert [column.name for column in made.partition_keys] == ["country"]
     assert "country" not in [column.name for column in made.columns]
     assert len(made.columns) == 12

@@ -9,6 +9,7 @@ import gzip
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,17 +19,21 @@ import pytest
 from pysequoia import encrypt
 
 from jobs.runtime import decode as module
+from jobs.runtime import parts as parts_module
 from jobs.runtime.configuration import load_configuration
-from jobs.runtime.decode import LINEAGE, DecodePlan, FileOutcome, KeyReferences, Part, decode_file
+from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_task, share_out
 from jobs.runtime.errors import ObjectChangedError, PipelineError, StorageError
 from jobs.runtime.manifest import DATA, Entry
+from jobs.runtime.parts import Part
 from jobs.runtime.storage import LocalStorage, open_storage
 from schemas.table import RESERVED_FIELDS
 from tests.fixtures.aep_delivery import HEADERS, Keys, encrypt_envelope, make_keys, write_profiles
 from tests.fixtures.key_files import openpgp_key
-from transforms.streams.bad_file import REASONS
+from transforms.rows import LINEAGE, ROW_BITS, unit_of
 
 CONNECTOR, _ = load_configuration("aep_profiles", None)
+(FEED,) = CONNECTOR.feeds
+FIRST_ID = unit_of(3, 0) << ROW_BITS
 ROWS = 300
 SMALL = b"email,city\na@example.com,Bonn\nb@example.com,\n"
 CANARY = "canary@example.com"
@@ -60,7 +65,24 @@ def land(plan: DecodePlan, data: bytes, name: str = "x.csv", ordinal: int = 3) -
     return Entry(ordinal, name, found.size, found.version, found.etag, found.modified, DATA)
 
 
-def parts_of(plan: DecodePlan, outcome: FileOutcome) -> list[pa.Table]:
+@dataclass(frozen=True)
+class Outcome(FileOutcome):
+    """What became of a file that was alone in its task, and its parts."""
+
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def ragged(self) -> int:
+        return self.refused.get("ragged_row", 0)
+
+
+def decode_file(plan: DecodePlan, entry: Entry) -> Outcome:
+    decoded = decode_task(plan, [entry])
+    (file,) = decoded.files
+    return Outcome(**vars(file), parts=decoded.parts)
+
+
+def parts_of(plan: DecodePlan, outcome: Outcome) -> list[pa.Table]:
     storage = open_storage(plan.root)
     return [pq.read_table(pa.BufferReader(storage.read(part.key))) for part in outcome.parts]
 
@@ -94,15 +116,16 @@ def test_every_layer_comes_off(plan: DecodePlan, keys: Keys, tmp_path: Path, cod
     assert outcome.codec == codec + ("+gzip" if zipped else "")
     assert (outcome.rows, outcome.ragged, outcome.clear_size, outcome.size) == (ROWS, 0, len(clear), len(data))
     (table,) = parts_of(plan, outcome)
-    assert table.column_names == [*LINEAGE, *CONNECTOR.fields]
+    assert table.column_names == [*LINEAGE, *FEED.fields]
     assert table["source_row"].to_pylist() == list(range(2, ROWS + 2))  # the header is row 1
-    assert table["row_id"].to_pylist() == [(3 << 40) + number for number in range(2, ROWS + 2)]
+    assert table["row_id"].to_pylist() == [FIRST_ID + number for number in range(2, ROWS + 2)]
     assert set(table["source_file"].to_pylist()) == {"gold.csv"}
     assert all("@" in value for value in table["email"].to_pylist())
     assert outcome.filled is not None
     assert outcome.filled["email"] == ROWS
-    assert outcome.filled == {name: sum(map(bool, table[name].to_pylist())) for name in CONNECTOR.fields}
-    assert outcome.parts == (Part(written(plan)[0], ROWS, open_storage(plan.root).find(written(plan)[0]).size),)  # type: ignore[union-attr]
+    assert outcome.filled == {name: sum(map(bool, table[name].to_pylist())) for name in FEED.fields}
+    (key,) = written(plan)
+    assert outcome.parts == (Part("aep_profiles", key, ROWS, len(open_storage(plan.root).read(key))),)
 
 
 @pytest.mark.parametrize("header", list(HEADERS))
@@ -119,7 +142,7 @@ def test_absent_fields_are_null_and_unknown_columns_left_out(plan: DecodePlan) -
     outcome = decode_file(plan, land(plan, b"City,extra,EMAIL\nBonn,1,a@example.com\n,2,\n"))
     (table,) = parts_of(plan, outcome)
     assert outcome.ignored_columns == ("extra",)
-    assert set(outcome.absent_fields) == set(CONNECTOR.fields) - {"city", "email"}
+    assert set(outcome.absent_fields) == set(FEED.fields) - {"city", "email"}
     assert table["city"].to_pylist() == ["Bonn", ""]
     assert table["email"].to_pylist() == ["a@example.com", ""]
     assert table["phone"].to_pylist() == [None, None]
@@ -143,8 +166,8 @@ def test_a_file_with_a_header_alone_has_no_part(plan: DecodePlan) -> None:
 def test_parts_roll_over_and_row_ids_increase(
     plan: DecodePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ROW_GROUP_BYTES", 1 << 16)
-    monkeypatch.setattr(module, "_PART_BYTES", 1 << 18)
+    monkeypatch.setattr(parts_module, "_ROW_GROUP_BYTES", 1 << 16)
+    monkeypatch.setattr(parts_module, "_PART_BYTES", 1 << 18)
     monkeypatch.setattr("transforms.streams.delimited.BLOCK_SIZE", 1 << 16)
     write_profiles(tmp_path / "made.csv", 12_000, seed=5, mess=False)
     outcome = decode_file(plan, land(plan, (tmp_path / "made.csv").read_bytes()))
@@ -156,7 +179,7 @@ def test_parts_roll_over_and_row_ids_increase(
     assert all(part.size >= 1 << 18 for part in outcome.parts[:-1])
     assert sorted(part.key for part in outcome.parts) == [part.key for part in outcome.parts] == written(plan)
     ids = list(itertools.chain.from_iterable(table["row_id"].to_pylist() for table in tables))
-    assert ids == [(3 << 40) + number for number in range(2, 12_002)]
+    assert ids == [FIRST_ID + number for number in range(2, 12_002)]
     groups = pq.read_metadata(pa.BufferReader(storage.read(outcome.parts[0].key))).num_row_groups
     assert groups > 1
 
@@ -201,9 +224,67 @@ def test_the_same_on_s3(plan: DecodePlan, keys: Keys, tmp_path: Path, bucket: st
 
 
 def test_an_outcome_comes_back_from_json(plan: DecodePlan) -> None:
-    for data in (SMALL, b""):
-        outcome = decode_file(plan, land(plan, data))
-        assert FileOutcome.from_document(json.loads(json.dumps(dataclasses.asdict(outcome)))) == outcome
+    for data in (SMALL, b"", b"email,city\na@example.com\n"):
+        decoded = decode_task(plan, [land(plan, data)])
+        assert Decoded.from_document(json.loads(json.dumps(decoded.to_document()))) == decoded
+
+
+def test_small_files_of_a_task_share_a_part_and_a_bad_one_among_them_leaves_no_row(plan: DecodePlan) -> None:
+    good = [land(plan, SMALL.replace(b"example", b"e%d" % number), f"{number}.csv", number) for number in range(5)]
+    bad = land(plan, SMALL + b'"never closed', "bad.csv", 5)
+    decoded = decode_task(plan, [*good, bad])
+    assert [each.reason for each in decoded.files] == [""] * 5 + ["not_delimited_text"]
+    (part,) = decoded.parts
+    assert written(plan) == [part.key]
+    table = pq.read_table(pa.BufferReader(open_storage(plan.root).read(part.key)))
+    assert part.rows == table.num_rows == 10
+    expected = [f"{name}@e{number}.com" for number in range(5) for name in "ab"]
+    assert table["email"].to_pylist() == expected
+    assert table["source_file"].to_pylist() == [f"{number}.csv" for number in range(5) for _ in "ab"]
+
+
+def test_an_error_in_a_task_leaves_nothing_of_its_other_files(
+    plan: DecodePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts_module, "_ROW_GROUP_BYTES", 1 << 10)
+    entries = [land(plan, SMALL * 100, f"{number}.csv", number) for number in range(3)]
+    read = LocalStorage.chunks
+
+    def fails_at_last(self: LocalStorage, item: Any, offset: int = 0) -> Iterator[bytes]:
+        if item.key.endswith("2.csv"):
+            raise RuntimeError(CANARY)
+        return read(self, item, offset)
+
+    monkeypatch.setattr(LocalStorage, "chunks", fails_at_last)
+    with pytest.raises(PipelineError, match=r"2\.csv: RuntimeError"):
+        decode_task(plan, entries)
+    assert written(plan) == []
+
+
+def entries_of(*sizes: int) -> list[Entry]:
+    return [Entry(ordinal, f"{ordinal}.csv", size, "", "", 0.0, DATA) for ordinal, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parallelism", "expected"),
+    [
+        ((), 4, []),
+        ((7,), 4, [[7]]),
+        ((5, 5, 5, 5), 2, [[5, 5], [5, 5]]),
+        ((1 << 30, 1, 1, 1), 2, [[1 << 30], [1, 1, 1]]),
+        ((40 << 20, 40 << 20, 1 << 20), 1, [[40 << 20], [40 << 20], [1 << 20]]),
+        ((0, 0, 0), 2, [[0, 0, 0]]),
+    ],
+)
+def test_files_are_shared_out_to_tasks_by_size(sizes: tuple[int, ...], parallelism: int, expected: list[Any]) -> None:
+    tasks = share_out(entries_of(*sizes), parallelism)
+    assert [[entry.size for entry in task] for task in tasks] == expected
+
+
+def test_ten_thousand_small_files_are_a_few_tasks() -> None:
+    tasks = share_out(entries_of(*[6_000] * 10_000), 8)
+    assert 8 <= len(tasks) <= 20
+    assert sorted(entry.ordinal for task in tasks for entry in task) == list(range(10_000))
 
 
 def test_no_field_can_be_called_like_a_column_of_the_parts() -> None:
@@ -266,8 +347,8 @@ _BAD: dict[str, tuple[str, _Make]] = {
 def test_a_bad_file_has_a_reason_and_leaves_nothing_behind(
     plan: DecodePlan, keys: Keys, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ROW_GROUP_BYTES", 1 << 16)  # so that parts are there before the end is
-    monkeypatch.setattr(module, "_PART_BYTES", 1 << 16)
+    monkeypatch.setattr(parts_module, "_ROW_GROUP_BYTES", 1 << 16)  # so that parts are there before the end is
+    monkeypatch.setattr(parts_module, "_PART_BYTES", 1 << 16)
     monkeypatch.setattr("transforms.streams.delimited.BLOCK_SIZE", 1 << 16)
     reason, make = _BAD[case]
     outcome = decode_file(plan, land(plan, make(lambda data, codec: sealed(data, codec, keys, tmp_path))))
@@ -345,17 +426,12 @@ def test_trouble_with_the_output_is_no_fault_of_the_file(plan: DecodePlan, monke
 def test_an_unknown_error_ends_the_task_without_its_message(plan: DecodePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = land(plan, SMALL)
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr("jobs.runtime.decode.bind_header", fails)
+    monkeypatch.setattr("jobs.runtime.decode.source_names", fails)
     with pytest.raises(PipelineError, match=r"x\.csv: RuntimeError") as caught:
         decode_file(plan, entry)
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
     assert written(plan) == []
-
-
-def test_the_cases_cover_every_reason() -> None:
-    elsewhere = {"missing_key", "changed_while_read", "unreadable_object"}
-    assert {reason for reason, _ in _BAD.values()} | elsewhere == set(REASONS)

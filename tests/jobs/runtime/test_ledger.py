@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,32 @@ def test_a_step_is_noted_once(storage: LocalStorage) -> None:
     with pytest.raises(ObjectExistsError):
         run.finish("decrypt", {"rows": 4})
     assert run.finished("decrypt")["rows"] == 3
+
+
+def test_a_step_that_was_taken_back_is_noted_anew(storage: LocalStorage) -> None:
+    run = start_run(storage, manifest("r1"))
+    run.reopen("transform")  # it was never finished: nothing to take back
+    run.begin("transform")
+    run.finish("decrypt", {"rows": 1})
+    run.finish("transform", {"rows": 3})
+    assert run.next_step == "publish"
+    run.reopen("transform")
+    assert run.entry("transform") is None
+    assert (run.next_step, run.finished("decrypt")) == ("transform", {"rows": 1})
+    assert run.begin("transform") == 2  # attempts stay counted
+    run.finish("transform", {"rows": 4})
+    assert run.finished("transform") == {"rows": 4}
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_a_run_knows_when_it_was_started(seconds: int) -> None:
+    run = Run(LocalStorage(Path("/nowhere")), "acme", new_run_id(seconds + 0.7))
+    assert run.started == dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def test_the_start_of_a_run_is_in_its_name() -> None:
+    run = Run(LocalStorage(Path("/nowhere")), "acme", "20261121T120000Z-1a2b3c")
+    assert run.started.isoformat() == "2026-11-21T12:00:00+00:00"
 
 
 def test_attempts_are_counted_for_each_step(storage: LocalStorage) -> None:

@@ -15,21 +15,27 @@ from jobs.runtime.manifest import (
     Entry,
     Manifest,
     in_delivery_order,
-    select_snapshots,
 )
+from jobs.runtime.snapshots import select_snapshots
 from jobs.runtime.storage import ObjectInfo
+from schemas.delivery import Delivery
 
-NUMBERED = r"(?P<audience>.*)_(?P<snapshot>\d+)\.csv"
+PREFIX = "landing/acme/"
+DATED = Delivery(snapshot=r"(?P<audience>[^\d]*)_(?P<snapshot>\d{8})(_\d+)?\.csv")
 
 
 def item(key: str, modified: float = 0.0) -> ObjectInfo:
-    return ObjectInfo(key, 1, "", f'"{key}"', modified)
+    return ObjectInfo(PREFIX + key, 1, "", f'"{key}"', modified)
 
 
-def split(names: dict[str, float], pattern: str | None) -> tuple[set[str], set[str]]:
-    kept, superseded = select_snapshots([item(name, modified) for name, modified in names.items()], pattern)
+def ordered_names(items: list[ObjectInfo], delivery: Delivery = Delivery()) -> list[str]:  # noqa: B008  frozen
+    return [each.key.removeprefix(PREFIX) for each in in_delivery_order(items, PREFIX, delivery)]
+
+
+def split(names: list[str], delivery: Delivery) -> tuple[set[str], set[str]]:
+    kept, superseded = select_snapshots([item(name) for name in names], PREFIX, delivery, {})
     assert len(kept) + len(superseded) == len(names)
-    return {each.key for each in kept}, {each.key for each in superseded}
+    return {each.key.removeprefix(PREFIX) for each in kept}, {each.key.removeprefix(PREFIX) for each in superseded}
 
 
 def test_a_manifest_comes_back_from_json() -> None:
@@ -43,12 +49,6 @@ def test_a_manifest_comes_back_from_json() -> None:
     assert json.loads(manifest.to_json())["entries"][0]["name"] == "a b/Zoë.csv"
     assert manifest.data == entries[:1]
     assert entries[0].object_at("landing/x") == ObjectInfo("landing/x", 5, "v1", '"e"', 1.25)
-
-
-def adobe_pattern() -> str:
-    connector, _ = load_configuration("aep_profiles", None)
-    assert connector.delivery.snapshot is not None
-    return connector.delivery.snapshot
 
 
 @pytest.mark.parametrize(
@@ -66,38 +66,8 @@ def adobe_pattern() -> str:
 )
 def test_the_newest_export_of_each_audience_is_loaded(names: list[str], superseded: list[int]) -> None:
     expected = {names[index] for index in superseded}
-    assert split(dict.fromkeys(names, 0.0), adobe_pattern()) == (set(names) - expected, expected)
-
-
-def test_without_a_pattern_every_object_is_loaded() -> None:
-    names = {"gold_1.csv": 1.0, "gold_2.csv": 2.0}
-    assert split(names, None) == (set(names), set())
-
-
-@pytest.mark.parametrize(
-    ("names", "kept"),
-    [
-        ({"g_09.csv": 2.0, "g_10.csv": 1.0}, {"g_10.csv"}),  # of one length: the text decides
-        ({"g_9.csv": 2.0, "g_10.csv": 1.0}, {"g_9.csv"}),  # of several: the time of arrival
-        ({"g_9.csv": 1.0, "g_10.csv": 2.0}, {"g_10.csv"}),
-    ],
-)
-def test_snapshots_are_compared_as_text_of_one_length_or_else_by_arrival(
-    names: dict[str, float], kept: set[str]
-) -> None:
-    assert split(names, NUMBERED)[0] == kept
-
-
-def test_a_snapshot_group_may_be_optional() -> None:
-    names = {"gold.csv": 1.0, "gold_2.csv": 2.0}
-    assert split(names, r"(?P<audience>[a-z]+)(_(?P<snapshot>\d))?\.csv") == ({"gold_2.csv"}, {"gold.csv"})
-
-
-@given(st.dictionaries(st.sampled_from("abc"), st.sets(st.integers(100, 999), min_size=1), min_size=1))
-def test_one_snapshot_of_each_audience_is_kept_the_greatest(snapshots: dict[str, set[int]]) -> None:
-    names = [f"{audience}_{number}.csv" for audience, numbers in snapshots.items() for number in numbers]
-    kept, _ = split(dict.fromkeys(names, 0.0), NUMBERED)
-    assert kept == {f"{audience}_{max(numbers)}.csv" for audience, numbers in snapshots.items()}
+    connector, _ = load_configuration("aep_profiles", None)
+    assert split(names, connector.delivery) == (set(names) - expected, expected)
 
 
 @pytest.mark.parametrize(
@@ -117,23 +87,47 @@ def test_one_snapshot_of_each_audience_is_kept_the_greatest(snapshots: dict[str,
 def test_parts_that_came_together_are_in_natural_order(ordered: list[str]) -> None:
     for seed in range(5):
         shuffled = random.Random(seed).sample(ordered, len(ordered))
-        assert [each.key for each in in_delivery_order([item(name) for name in shuffled])] == ordered
+        assert ordered_names([item(name) for name in shuffled]) == ordered
 
 
 def test_the_time_of_arrival_comes_first() -> None:
     items = [item("a_1", 3.0), item("a_2", 1.0), item("a_3", 2.0)]
-    assert [each.key for each in in_delivery_order(items)] == ["a_2", "a_3", "a_1"]
+    assert ordered_names(items) == ["a_2", "a_3", "a_1"]
+
+
+def test_the_time_that_a_name_tells_comes_before_that() -> None:
+    items = [
+        item("x_20261121_10.csv", 3.0),
+        item("x_20261121_2.csv", 3.0),
+        item("x_20261122.csv", 1.0),
+        item("x_20261121.csv", 4.0),
+        item("x_20261120.csv", 9.0),
+    ]
+    assert ordered_names(items, DATED) == [
+        "x_20261120.csv",
+        "x_20261121_2.csv",
+        "x_20261121_10.csv",
+        "x_20261121.csv",
+        "x_20261122.csv",
+    ]
+
+
+def test_names_are_read_below_landing() -> None:
+    delivery = Delivery(snapshot=r"export=(?P<snapshot>\d+)/[^/]*")
+    items = [item("export=2/a", 1.0), item("export=1/b", 2.0)]
+    assert ordered_names(items, delivery) == ["export=1/b", "export=2/a"]
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12), st.sampled_from(["", ".csv", ".csv.gz.gpg"]))
 def test_numbers_in_names_are_numbers(one: int, other: int, ending: str) -> None:
     items = [item(f"a.b/x 7_{number}{ending}") for number in {one, other}]
     expected = [f"a.b/x 7_{number}{ending}" for number in sorted({one, other})]
-    assert [each.key for each in in_delivery_order(items)] == expected
+    assert ordered_names(items) == expected
 
 
 @given(st.lists(st.tuples(st.text("a1_.0/²٣ ", max_size=8), st.integers(0, 2)), unique=True), st.randoms())
 def test_the_order_does_not_depend_on_the_listing(pairs: list[tuple[str, int]], numbers: random.Random) -> None:
     items = [item(name, float(modified)) for name, modified in pairs]
     shuffled = numbers.sample(items, len(items))
-    assert in_delivery_order(shuffled) == in_delivery_order(items)
+    assert ordered_names(shuffled) == ordered_names(items)
+    assert ordered_names(shuffled, DATED) == ordered_names(items, DATED)

@@ -10,7 +10,7 @@ import pytest
 from jobs.runtime.errors import DeliveryIncompleteError
 from jobs.runtime.readiness import RULES, Listing, Verdict, classify, wait_until_whole
 from jobs.runtime.storage import ObjectInfo
-from schemas.connector import Delivery
+from schemas.delivery import Delivery
 from schemas.vocabulary import READY_RULES
 
 MANIFEST = "manifest-1.json"
@@ -52,11 +52,20 @@ def test_every_rule_of_the_vocabulary_exists() -> None:
         ("x.DONE", "marker"),
         ("x.done", "data"),
         ("_tmp-x.csv", "ignored"),
+        ("sub/_tmp-x.csv", "ignored"),
+        ("_tmp-folder/x.csv", "data"),
         ("_tmp-manifest-1.json", "ignored"),
+        ("manifest-_tmp-1.json", "manifest"),
+        ("logs/x.csv", "ignored"),  # a pattern with a slash is about the path below landing
+        ("logs/manifest-1.json", "manifest"),  # and what is about the delivery is never ignored
+        ("logs/x.DONE", "marker"),
+        ("sub/logs/x.csv", "data"),
+        ("a/b/skip.csv", "ignored"),
     ],
 )
 def test_objects_are_sorted_by_their_names(name: str, kind: str) -> None:
-    listing = classify(objects({name: 0}), delivery("quiet_period", ignore=("_tmp-*",)), 0, lambda _: b"")
+    wanted = delivery("quiet_period", ignore=("_tmp-*", "logs/*", "*/b/skip.csv"))
+    listing = classify(objects({name: 0}), wanted, 0, lambda _: b"", "landing/acme/")
     found = {
         "data": listing.data,
         "manifest": listing.vendor_manifests,

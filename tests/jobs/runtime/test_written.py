@@ -18,7 +18,8 @@ from pyspark.sql import SparkSession
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.storage import LocalStorage, Storage, open_storage
 from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
-from schemas.connector import Connector, parse_connector
+from schemas.connector import parse_connector
+from schemas.feed import Feed
 from schemas.table import Table, parse_table
 
 TABLE = """
@@ -73,8 +74,8 @@ def table() -> Table:
 
 
 @pytest.fixture(scope="module")
-def connector(table: Table) -> Connector:
-    return parse_connector(CONNECTOR, "c.toml", table)
+def connector(table: Table) -> Feed:
+    return parse_connector(CONNECTOR, "c.toml", {table.name: table}).feeds[0]
 
 
 def rows(count: int, nulls: int = 0) -> pa.Table:
@@ -209,7 +210,7 @@ def test_a_file_without_statistics_is_refused(tmp_path: Path, table: Table) -> N
         read_footers(storage, PREFIX, table)
 
 
-def test_fill_is_the_share_of_rows_with_a_value(table: Table, connector: Connector) -> None:
+def test_fill_is_the_share_of_rows_with_a_value(table: Table, connector: Feed) -> None:
     files = [
         WrittenFile("1", 1, 6, ("DE", "a"), {"email": 3, "age": 0, "since": 6, "paid": 0, "absent": 6}),
         WrittenFile("2", 1, 2, ("ZZ", "a"), {"email": 1, "age": 1, "since": 2, "paid": 0, "absent": 2}),

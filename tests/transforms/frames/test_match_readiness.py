@@ -91,6 +91,7 @@ ROWS: list[dict[str, str]] = [
     {},
 ]
 COLUMNS: dict[str, dict[str, Any]] = {
+    "points": {"delivered": 2, "valid": 1, "already_hashed": 0, "invalid_by_reason": {"not_an_int": 1}},
     "email": {"delivered": 5, "valid": 2, "already_hashed": 0,
               "invalid_by_reason": {"hash_not_declared": 1, "not_an_email": 2}},
     "email_uid2": {"delivered": 5, "valid": 2, "already_hashed": 0,
