@@ -59,6 +59,7 @@ class Args(ConnectorArgs):
     max_wait_seconds: int | None = option("instead of the connector's longest wait", default=None)
     on_bad_file: str = option("stop, or go on without it", choices=("stop", "quarantine"), default="stop")
     allow_empty: bool = option("let a delivery without rows empty the table", default=False)
+    allow_older: bool = option("load an export although a newer one of its audience was loaded", default=False)
 
 
 def decrypt(workspace: Workspace, args: Args) -> Run | None:
@@ -114,7 +115,7 @@ def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
         tell(f"run {run.run_id}: decrypt was done before")
         return run
     verdict = _wait(workspace, _delivery(connector.delivery, args))
-    entries = _entries(workspace, verdict)
+    entries = _entries(workspace, verdict, allow_older=args.allow_older)
     if run is not None:
         if {(entry.name, entry.etag) for entry in entries} == {
             (entry.name, entry.etag) for entry in run.manifest.entries
@@ -142,11 +143,11 @@ def _wait(workspace: Workspace, delivery: Delivery) -> Verdict:
     return wait_until_whole(look, delivery, tell=tell)
 
 
-def _entries(workspace: Workspace, verdict: Verdict) -> tuple[Entry, ...]:
+def _entries(workspace: Workspace, verdict: Verdict, *, allow_older: bool) -> tuple[Entry, ...]:
     """Give every object of the delivery its role and its place: data first, in the order of delivery."""
     delivery = workspace.connector.delivery
     last = latest_run(workspace.storage, workspace.connector.name)
-    loaded = last.finished("archive").get("snapshots", {}) if last is not None else {}
+    loaded = last.finished("archive").get("snapshots", {}) if last is not None and not allow_older else {}
     kept, superseded = select_snapshots(verdict.data, workspace.landing, delivery, loaded)
     roles = (
         [(item, DATA) for item in in_delivery_order(kept, workspace.landing, delivery)]

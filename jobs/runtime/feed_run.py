@@ -135,6 +135,8 @@ class FeedRun:
         text = ", ".join(f"`{name}` string" for name in self._feed.fields)
         schema = f"{ROW_ID} bigint, {SOURCE_FILE} string, {SOURCE_ROW} bigint, {text}"
         rows = sum(each.rows for each in self._files)
+        if not self._replaces and self._present is not None:
+            rows += int(self._present.parameters.get("row_count", "0"))
         self._spark.conf.set("spark.sql.files.maxPartitionBytes", str(_INPUT_BYTES_A_TASK))
         self._spark.conf.set(
             "spark.sql.shuffle.partitions",
@@ -190,6 +192,7 @@ class FeedRun:
             self._write(self._rebalanced(merged.rows), output)
         if merged.versions is not None:
             merged.versions.write.parquet(self._versions_uri())
+        merged.release()
         return merged, _merged_accounting(accounting, self._files, merged.counts)
 
     def _rebalanced(self, rows: DataFrame) -> DataFrame:

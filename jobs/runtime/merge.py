@@ -56,6 +56,11 @@ class Merge:
     displaced: int
     delivered: Mapping[tuple[str, ...], str]
     versions: DataFrame | None
+    held: DataFrame
+
+    def release(self) -> None:
+        """Let go of what was held in memory and on disk to decide."""
+        self.held.unpersist()
 
     @property
     def accepted(self) -> int:
@@ -95,7 +100,7 @@ def _merge_by_key(
         stays = merging.without(old, displaced, feed.dedup.keys) if displaced_rows else old
         rows = stays.unionByName(incoming.select(*stays.columns))
     winners = decided.where(says.winner).select(*merging.version_columns(feed)) if upsert else None
-    return Merge(counts, rows, touched, kept, displaced_rows, {}, winners)
+    return Merge(counts, rows, touched, kept, displaced_rows, {}, winners, decided)
 
 
 def newer_versions(spark: SparkSession, present: PublishedTable | None, moment: str) -> DataFrame | None:
@@ -134,7 +139,7 @@ def _refresh_beside_upserts(
     touched = frozenset(each.values for each in present.partitions) if present is not None else frozenset()
     winners = decided.where(says.winner).select(*merging.version_columns(keyed))
     kept_rows = stays.count()  # of the keys that upserts have changed since: few
-    return Merge(counts, rows, touched, kept_rows, before - kept_rows, {}, winners)
+    return Merge(counts, rows, touched, kept_rows, before - kept_rows, {}, winners, decided)
 
 
 def _overwrite(spark: SparkSession, staged: DataFrame, table: Table, present: PublishedTable | None) -> Merge:
@@ -163,7 +168,7 @@ def _overwrite(spark: SparkSession, staged: DataFrame, table: Table, present: Pu
     displaced = sum(each.rows for each in present.partitions if each.values in winning) if present is not None else 0
     columns = [column.name for column in table.data_columns + table.partition_columns]
     wanted_rows = rows.select(*columns) if winning or present is None else None
-    return Merge(counts, wanted_rows, frozenset(winning), 0, displaced, winning, None)
+    return Merge(counts, wanted_rows, frozenset(winning), 0, displaced, winning, None, accepted)
 
 
 def _not_stale(versions: DataFrame, present: PublishedTable | None) -> DataFrame:

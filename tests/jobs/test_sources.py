@@ -119,11 +119,6 @@ def test_marketing_clouds_extracts_become_nineteen_tables(site: Site) -> None:
     attributes = {column for row in site.rows("sfmc_attributes") for column in row}
     assert set(delivered.attribute_columns) <= attributes
 
-    before = {member: site.rows(table_of(member)) for member in delivered.tables}
-    write_sfmc(site.landing("sfmc_tracking"), rows=1_000, days=2, seed=4, keys=site.keys)
-    assert site.run("sfmc_tracking")["rows"]["published"] == 0
-    assert {member: site.rows(table_of(member)) for member in delivered.tables} == before
-
 
 def test_a_name_that_is_used_twice_is_two_deliveries(site: Site) -> None:
     world = World(5, 200, days=92)

@@ -23,9 +23,9 @@ from transforms.rows import ROW_ID
 DELIVERED: Final = "delivered_order"
 #: Whether a row takes its key out of the table (boolean).
 DELETED: Final = "is_deletion"
-#: Digest of a row's key (string).
+#: Digest of a row's key (binary).
 KEY: Final = "key_digest"
-#: Digest of a row (string).
+#: Digest of a row (binary).
 CONTENT: Final = "content_digest"
 
 #: What a delivered row carries beside the table's columns until it is merged.
@@ -39,7 +39,7 @@ _PRESENT: Final = "present_content"
 
 def key_of(keys: Sequence[str]) -> Column:
     """Return the digest of the columns ``keys`` under the name that it has everywhere."""
-    return digest_of(F.col(name) for name in keys).alias(KEY)
+    return F.unhex(digest_of(F.col(name) for name in keys)).alias(KEY)
 
 
 def versions_of(rows: DataFrame, feed: Feed, table: Table) -> DataFrame:
@@ -51,7 +51,7 @@ def versions_of(rows: DataFrame, feed: Feed, table: Table) -> DataFrame:
     filled = sum((F.col(column.name).isNotNull().cast("int") for column in table.columns), F.lit(0))
     return rows.select(
         key_of(feed.dedup.keys),
-        row_hash(table).alias(CONTENT),
+        F.unhex(row_hash(table)).alias(CONTENT),
         filled.alias(_FILLED),
         *(F.col(name).alias(_ORDER + name) for name, _ in feed.dedup.order_by),
         *carried,
