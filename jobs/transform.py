@@ -26,7 +26,7 @@ from typing import Any, Final
 from jobs.runtime.args import option
 from jobs.runtime.catalog import PublishedTable
 from jobs.runtime.decode import Decoded
-from jobs.runtime.errors import ArgumentError, NothingToDoError, RuntimeEnvironmentError
+from jobs.runtime.errors import ArgumentError, CatalogConflictError, NothingToDoError, RuntimeEnvironmentError
 from jobs.runtime.feed_run import FeedRun, is_good
 from jobs.runtime.keys import read_hash_keys
 from jobs.runtime.ledger import Run, named_run, unfinished_run
@@ -118,30 +118,42 @@ def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -
     present = {name: workspace.catalog.get(name) for name in entries}
     waiting = {name: entry for name, entry in entries.items() if not _shows(present[name], run)}
     for name, entry in waiting.items():  # all or none, as far as can be told before
+        _check_base(present[name], name, run, entry["base_run"])
         check_shrink(
             workspace.tables[entry["feed"]], run.run_id, present[name], entry["rows"], allow_shrink=allow_shrink
         )
     for name, entry in entries.items():
-        feed = workspace.connector.feed(entry["feed"])
-        own = workspace.tables[feed.name]
-        extras = tuple(
-            column["name"] for column in entry["columns"] if column["name"] not in {each.name for each in own.columns}
-        )
-        table = published_table(
-            own.with_extra_columns(extras) if extras else own,
-            feed,
-            entry,
-            present[name],
-            connector=workspace.connector.name,
-            run_id=run.run_id,
-        )
+        before = present[name]
         if name in waiting:
+            table = _table_of(workspace, run, entry, before)
             lock.check()
-            before = present[name]
             workspace.catalog.put(table, before.version if before is not None else "")
-        tables[name] = dataclasses.asdict(table)
+            tables[name] = dataclasses.asdict(table)
+        elif before is not None:  # a run that died had got so far
+            tables[name] = dataclasses.asdict(before)
         tell(f"run {run.run_id}: published table {name} with {entry['rows']:,} rows in {workspace.catalog.describe()}")
     run.finish("publish", {"seconds": time.monotonic() - began, "tables": tables})
+
+
+def _check_base(present: PublishedTable | None, name: str, run: Run, base: str) -> None:
+    """See that the table is still what the run has merged its rows with."""
+    now = present.parameters.get("run_id", "") if present is not None else ""
+    if now != base:
+        raise CatalogConflictError(
+            f"table {name} shows run {now or 'none'} by now, and run {run.run_id} was made for {base or 'none'}; "
+            "nothing was published. Run again: the rows are merged anew"
+        )
+
+
+def _table_of(
+    workspace: Workspace, run: Run, entry: Mapping[str, Any], present: PublishedTable | None
+) -> PublishedTable:
+    feed = workspace.connector.feed(entry["feed"])
+    own = workspace.tables[feed.name]
+    known = {column.name for column in own.columns}
+    extras = [column["name"] for column in entry["columns"] if column["name"] not in known]
+    table = own.with_extra_columns(extras) if extras else own
+    return published_table(table, feed, entry, present, connector=workspace.connector.name, run_id=run.run_id)
 
 
 def _shows(present: PublishedTable | None, run: Run) -> bool:

@@ -37,6 +37,7 @@ from transforms.frames.normalise import with_reasons
 from transforms.frames.pseudonymise import key_schema, pseudonymise
 from transforms.rows import LINEAGE, MEMBER_BITS, REASON, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW
 
+_ORDINAL: Final = "__ordinal"
 _INPUT_BYTES_A_TASK: Final = 256 << 20  # of Parquet; becomes up to 1 GB of hashes, which no codec makes smaller
 _ROWS_A_SHUFFLE_TASK: Final = 2_000_000  # of a row id, a digest and the order columns
 _ROWS_A_FILE: Final = 3_000_000  # about 750 MB of the widest tables that we ship
@@ -169,16 +170,18 @@ class FeedRun:
 
     def _with_merge_columns(self, frame: DataFrame) -> DataFrame:
         """Add when each row was delivered, and whether it is a deletion."""
-        moments = self._spark.createDataFrame(sorted(self._moments.items()), f"ordinal bigint, `{DELIVERED}` string")
+        moments = self._spark.createDataFrame(
+            sorted(self._moments.items()), f"`{_ORDINAL}` bigint, `{DELIVERED}` string"
+        )
         deletes = self._feed.deletes
         is_deletion = F.lit(False)
         if deletes is not None:
             words = [F.lit(word.lower()) for word in deletes.values]
             is_deletion = F.coalesce(F.lower(F.col(deletes.field)).isin(*words), F.lit(False))
         return (
-            frame.withColumn("ordinal", F.shiftright(ROW_ID, ROW_BITS + MEMBER_BITS))
-            .join(F.broadcast(moments), "ordinal")
-            .drop("ordinal")
+            frame.withColumn(_ORDINAL, F.shiftright(ROW_ID, ROW_BITS + MEMBER_BITS))
+            .join(F.broadcast(moments), _ORDINAL)
+            .drop(_ORDINAL)
             .withColumn(DELETED, is_deletion)
         )
 

@@ -33,7 +33,7 @@ _SETTINGS: Final = {
     # Without checksum files beside ours on a local disk.
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.sql.adaptive.enabled": "true",
-    # Partitions are written in pieces of this size where they are large: Clean Rooms advises objects of 100 MB and more.
+    # Large partitions are written in pieces of this size: Clean Rooms advises objects of 100 MB and more.
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "128m",
     "spark.ui.showConsoleProgress": "false",
 }

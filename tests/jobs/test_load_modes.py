@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from jobs import rollback
+from jobs import rollback, transform
 from jobs.runtime.args import parse_args
-from jobs.runtime.errors import VerificationError
+from jobs.runtime.errors import CatalogConflictError, VerificationError
 from tests.jobs.own_source import Source
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -339,3 +339,21 @@ def test_columns_that_marketing_adds_appear_in_the_table(tmp_path: Path) -> None
     assert len({row["row_hash"] for row in rows.values()}) == 3
     report = json.dumps(source.report())
     assert "Joseph" not in report
+
+
+def test_a_table_that_somebody_else_has_changed_is_merged_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = profiles(tmp_path)
+    source.deliver("20240101.csv", DELIVERIES["20240101.csv"])
+    other = Source(tmp_path, PROFILES_CONNECTOR.format(more=DELETES).replace('"source"', '"other"'), {}, name="other")
+    publish = transform.publish
+
+    def after_another_run(*arguments: Any, **named: Any) -> None:
+        monkeypatch.setattr(transform, "publish", publish)
+        other.deliver("20240102.csv", DELIVERIES["20240102.csv"])
+        publish(*arguments, **named)
+
+    monkeypatch.setattr(transform, "publish", after_another_run)
+    with pytest.raises(CatalogConflictError, match="Run again: the rows are merged anew"):
+        source.deliver("20240103.csv", DELIVERIES["20240103.csv"])
+    source.run()
+    assert tiers(source) == {("silver", "US"): 1, ("bronze", "FR"): 1, ("gold", "US"): 1}

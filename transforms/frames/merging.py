@@ -20,21 +20,21 @@ from transforms.frames.row_hash import digest_of, row_hash
 from transforms.rows import ROW_ID
 
 #: When a row was delivered, as a text that sorts by time (string).
-DELIVERED: Final = "delivered_order"
+DELIVERED: Final = "__delivered"
 #: Whether a row takes its key out of the table (boolean).
-DELETED: Final = "is_deletion"
+DELETED: Final = "__is_deletion"
 #: Digest of a row's key (binary).
-KEY: Final = "key_digest"
+KEY: Final = "__key"
 #: Digest of a row (binary).
-CONTENT: Final = "content_digest"
+CONTENT: Final = "__content"
 
 #: What a delivered row carries beside the table's columns until it is merged.
 CARRIED: Final = (ROW_ID, DELIVERED, DELETED)
 
-_ORDER: Final = "order_of_"
-_PLACE: Final = "place"
-_FILLED: Final = "filled"
-_PRESENT: Final = "present_content"
+_ORDER: Final = "__order_of_"
+_PLACE: Final = "__place"
+_FILLED: Final = "__filled"
+_PRESENT: Final = "__present_content"
 
 
 def key_of(keys: Sequence[str]) -> Column:
@@ -43,7 +43,7 @@ def key_of(keys: Sequence[str]) -> Column:
 
 
 def versions_of(rows: DataFrame, feed: Feed, table: Table) -> DataFrame:
-    """Return what decides between rows of one key: ``key_digest``, ``content_digest``, ``filled`` (int), the order.
+    """Return what decides between rows of one key: KEY, CONTENT, how many values it has, the order columns.
 
     ``rows`` has the table's columns. Columns of ``CARRIED`` stay where they are there. Nulls in a key are equal.
     """
@@ -62,7 +62,7 @@ def contest(incoming: DataFrame, present: DataFrame, feed: Feed) -> DataFrame:
     """Put all versions of each key in order; the first one counts.
 
     Both frames come from ``versions_of`` and have all of ``CARRIED`` (``row_id`` is null in ``present``). Adds
-    ``place`` (int, from 1) and ``present_content`` (the content that the table shows for the key, null where none).
+    each version's place (int, from 1) and the content that the table shows for the key (null where none).
 
     The order is the feed's ``order_by``, nulls last. Then, for upsert, the later delivery and in it the later row; for
     append, where no row is better for being late, the one with more values, and then one of them that does not depend
@@ -112,5 +112,5 @@ def version_columns(feed: Feed) -> tuple[str, ...]:
 
 
 def without(rows: DataFrame, displaced: DataFrame, keys: Sequence[str]) -> DataFrame:
-    """Return the ``rows`` whose key (columns ``keys``) is not among those of ``displaced`` (column ``key_digest``)."""
+    """Return the ``rows`` whose key (columns ``keys``) is not among those of ``displaced`` (column KEY)."""
     return rows.select("*", key_of(keys)).join(displaced.select(KEY), KEY, "left_anti").drop(KEY)

@@ -14,6 +14,7 @@ from schemas.feed import Feed
 from schemas.table import Table, parse_table
 from transforms.frames.merging import (
     CARRIED,
+    CONTENT,
     DELETED,
     DELIVERED,
     KEY,
@@ -155,5 +156,5 @@ def test_what_is_carried_is_told_apart_from_the_row(spark: SparkSession) -> None
     found = versions_of(
         spark.createDataFrame(rows, f"{SCHEMA}, {ROW_ID} bigint, {DELIVERED} string, {DELETED} boolean"), feed, table
     ).collect()
-    assert len({bytes(row.content_digest) for row in found}) == 1
+    assert len({bytes(row[CONTENT]) for row in found}) == 1
     assert set(CARRIED) <= set(found[0].asDict())
