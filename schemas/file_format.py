@@ -11,6 +11,7 @@ from typing import Final
 from schemas import vocabulary
 from schemas.problems import Section, nearest
 
+_REGION: Final = re.compile(r"[A-Za-z_]+(/[A-Za-z0-9_+-]+)+")
 _OFFSET: Final = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
 #: Letters of Spark's datetime patterns that can be parsed, anything between apostrophes, and signs.
 _TIME_FORMAT: Final = re.compile(r"(?:[GyMLdDEahHkKmsSVzOXxZ]|'[^']*'|[^A-Za-z'])+")
@@ -110,9 +111,14 @@ def read_time_formats(section: Section, standard: tuple[str, ...]) -> tuple[str,
     return formats
 
 
+def _is_region(zone: str) -> bool:
+    known = zoneinfo.available_timezones()  # none on a system without the time zone database; Java has its own
+    return zone == "UTC" or (zone in known if known else _REGION.fullmatch(zone) is not None)
+
+
 def read_zone(section: Section, standard: str) -> str:
     """Read the key ``zone`` of a section: an offset such as -06:00, or a region such as Europe/Berlin."""
     zone = section.text("zone", standard)
-    if section.has("zone") and not _OFFSET.fullmatch(zone) and zone not in zoneinfo.available_timezones() | {"UTC"}:
+    if section.has("zone") and not _OFFSET.fullmatch(zone) and not _is_region(zone):
         section.problem("zone", f"{zone!r} is neither an offset such as -06:00 nor a region such as Europe/Berlin")
     return zone
