@@ -46,7 +46,7 @@ demo: setup ## Write a realistic encrypted delivery, run the job on it, show the
 	@python -m tests.demo.show_table --root .demo/root --table customer_profile
 
 deliveries: setup ## Write a made-up delivery of every source: OUT=folder (ROWS=… of each)
-	@test -n "$(OUT)" || { echo "error: say where: make deliveries OUT=/tmp/try"; exit 1; }
+	@test -n "$(OUT)" || { echo "error: say where: make deliveries OUT=build/deliveries"; exit 1; }
 	@python -m tests.fixtures.deliveries "$(OUT)" --rows $(ROWS)
 
 test: setup ## Run the whole suite

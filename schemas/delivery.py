@@ -12,7 +12,11 @@ from schemas.problems import Section, nearest
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may hold: files, clear bytes of all of them, clear bytes to a packed byte."""
+    """What an archive may be at most.
+
+    ``members`` counts files and folders, ``clear_bytes`` is for all members together, ``ratio`` is clear bytes to one
+    byte of the whole archive, which is looked at only where there are more than 16 MiB of clear bytes.
+    """
 
     members: int = 1000
     clear_bytes: int = 200 << 30

@@ -18,6 +18,6 @@ REASON: Final = "reason"
 LINEAGE: Final = (ROW_ID, SOURCE_FILE, SOURCE_ROW)
 
 
-def unit_of(ordinal: int, member: int) -> int:
+def file_id_of(ordinal: int, member: int) -> int:
     """Return what the row ids of one file, or of one member of an archive, have in common: they shifted right."""
     return ordinal << MEMBER_BITS | member

@@ -11,17 +11,16 @@ import functools
 import gc
 import itertools
 import json
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import IO, Any, Final, Self
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from jobs.runtime.content import ARCHIVES, ENCRYPTIONS, Content, content_of
 from jobs.runtime.errors import (
     KeyUnavailableError,
     ObjectChangedError,
@@ -33,40 +32,29 @@ from jobs.runtime.keys import key_unwrapper, read_secret
 from jobs.runtime.manifest import Entry
 from jobs.runtime.openpgp import PgpKey, decrypt_openpgp
 from jobs.runtime.parts import FileParts, Part, TaskParts
-from jobs.runtime.ranged import open_ranged
-from jobs.runtime.scratch import SealedScratch
+from jobs.runtime.refused_rows import FileRefusedRows, TaskRefusedRows
 from jobs.runtime.storage import ObjectInfo, Storage, open_storage
 from schemas.connector import Connector
 from schemas.feed import Feed
-from transforms.rows import LINEAGE, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW, unit_of
-from transforms.streams.archive import ArchiveLimits, Member, tar_members, zip_members
+from transforms.rows import LINEAGE, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW, file_id_of
+from transforms.streams.archive_member import Member
 from transforms.streams.avro_records import AvroRecords
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import OpenChunks, peek
 from transforms.streams.delimited import DelimitedRecords, trimmed
 from transforms.streams.fernet_envelope import decrypt_envelope
-from transforms.streams.gzip_stream import gunzip
 from transforms.streams.header import source_names
 from transforms.streams.json_records import JsonRecords
 from transforms.streams.parquet_records import ParquetRecords
 from transforms.streams.records import Batch, Records, RefusedRow, SourceNames
-from transforms.streams.sniff import SNIFF_SIZE, Kind, sniff
+from transforms.streams.sniff import SNIFF_SIZE
+from transforms.streams.tar_archive import tar_members
 from transforms.streams.text_encoding import to_utf8
+from transforms.streams.zip_archive import zip_members
 
 _TASK_BYTES: Final = 32 << 20  # of small files in one task
 _TASK_FILES: Final = 2000
-_REJECTS_HELD: Final = 100_000
 _OUTCOME: Final = "outcome string"
-_ENCRYPTIONS: Final = {"envelope": "envelope", "openpgp": "openpgp", "openpgp-armored": "openpgp"}
-
-_REJECTED_ROW: Final = pa.schema(
-    [
-        pa.field(SOURCE_FILE, pa.string()),
-        pa.field(SOURCE_ROW, pa.int64()),
-        pa.field("reason", pa.string()),
-        pa.field("detail", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -120,9 +108,9 @@ class FileOutcome:
     absent_fields: tuple[str, ...] = ()
 
     @property
-    def unit(self) -> int:
+    def file_id(self) -> int:
         """What the ids of its rows have in common."""
-        return unit_of(self.ordinal, self.member)
+        return file_id_of(self.ordinal, self.member)
 
     @property
     def delivered_rows(self) -> int:
@@ -174,7 +162,7 @@ def decode_files(spark: SparkSession, plan: DecodePlan, entries: Sequence[Entry]
     except Exception as error:  # noqa: BLE001  Spark wraps whatever a task raised, message and all
         raise PipelineError(f"a task of decrypt failed: {describe(error)}; the executor's log has more") from None
     done = [Decoded.from_document(json.loads(row.outcome)) for row in rows]
-    files = sorted((each for task in done for each in task.files), key=lambda each: each.unit)
+    files = sorted((each for task in done for each in task.files), key=lambda each: each.file_id)
     return Decoded(tuple(files), tuple(part for task in done for part in task.parts))
 
 
@@ -201,18 +189,18 @@ def share_out(entries: Sequence[Entry], parallelism: int) -> list[list[Entry]]:
 def decode_task(plan: DecodePlan, entries: Sequence[Entry]) -> Decoded:
     """Decode the files of one task, one after the other."""
     storage = open_storage(plan.root)
-    with TaskParts(storage, plan.raw) as task, _Rejects(storage, plan) as rejects:
+    with TaskParts(storage, plan.raw) as task, TaskRefusedRows(storage, plan.rejects) as rejects:
         files = [outcome for entry in entries for outcome in _decode_file(storage, plan, entry, task, rejects)]
         rejects.finish()
         return Decoded(tuple(files), tuple(task.close()))
 
 
 def _decode_file(
-    storage: Storage, plan: DecodePlan, entry: Entry, task: TaskParts, rejects: _Rejects
+    storage: Storage, plan: DecodePlan, entry: Entry, task: TaskParts, rejects: TaskRefusedRows
 ) -> list[FileOutcome]:
     """Decode one file. A file that cannot be used is an outcome with a reason, and leaves no row behind."""
     began = time.monotonic()
-    with FileParts(task) as parts, _RejectsOfFile(rejects) as refused:
+    with FileParts(task) as parts, FileRefusedRows(rejects) as refused:
         file = _File(storage, plan, entry, parts, refused)
         try:
             file.decode()
@@ -254,35 +242,11 @@ class _Counter:
             yield chunk
 
 
-@dataclass
-class _Content:
-    """Bytes of a file at some layer. ``open_chunks`` is there where they can be read again from any offset."""
-
-    kind: Kind
-    chunks: Iterator[bytes]
-    layers: str
-    size: int = 0
-    open_chunks: OpenChunks | None = None
-
-    @contextlib.contextmanager
-    def seekable(self) -> Iterator[IO[bytes]]:
-        """Open a file to jump around in: the object itself, or a sealed copy of what is inside its layers."""
-        if self.open_chunks is not None:
-            with open_ranged(self.open_chunks, self.size) as file:
-                yield file
-            return
-        with contextlib.closing(SealedScratch()) as scratch:
-            for chunk in self.chunks:
-                scratch.write(chunk)
-            with scratch.open() as file:
-                yield file
-
-
 class _File:
     """One delivered file on its way through its layers. After ``decode`` it has its outcomes."""
 
     def __init__(
-        self, storage: Storage, plan: DecodePlan, entry: Entry, parts: FileParts, refused: _RejectsOfFile
+        self, storage: Storage, plan: DecodePlan, entry: Entry, parts: FileParts, refused: FileRefusedRows
     ) -> None:
         self._storage, self._plan, self._entry, self._parts, self._refused = storage, plan, entry, parts, refused
         self.outcomes: list[FileOutcome] = []
@@ -290,7 +254,7 @@ class _File:
     def decode(self) -> None:
         """Take the layers off and read the rows. Raises BadFile."""
         content = self._clear_content()
-        if content.kind in ("zip", "tar"):
+        if content.kind in ARCHIVES:
             self._decode_archive(content)
             return
         feed = self._plan.connector.feed_of(self._entry.name)
@@ -298,21 +262,17 @@ class _File:
             raise BadFile("unknown_name", "its name fits none of the connector's feeds")
         self._decode_records(feed, self._entry.name, 0, content)
 
-    def _clear_content(self) -> _Content:
+    def _clear_content(self) -> Content:
         """Take encryption and compression off, told by content."""
         source = self._entry.object_at(self._plan.landing + self._entry.name)
         open_chunks = functools.partial(_chunks, self._storage, source)
-        head, chunks = peek(open_chunks(0), SNIFF_SIZE)
-        kind = sniff(head)
-        codec = _ENCRYPTIONS.get(kind, "plain")
+        content = content_of(open_chunks(0), size=self._entry.size, open_chunks=open_chunks)
+        content.layers = codec = ENCRYPTIONS.get(content.kind, "plain")
         if codec not in self._plan.connector.delivery.codecs:
             raise BadFile("unrecognised_content", f"is {codec}, which the connector's codecs do not list")
-        content = _Content(kind, chunks, codec, self._entry.size, open_chunks)
         if codec != "plain":
-            clear = self._decrypted(codec, open_chunks)
-            head, chunks = peek(clear, SNIFF_SIZE)
-            content = _Content(sniff(head), chunks, codec)
-        return self._accepted(_inflated(content))
+            content = content_of(self._decrypted(codec, open_chunks), codec)
+        return self._accepted(content.inflated())
 
     def _decrypted(self, codec: str, open_chunks: OpenChunks) -> Iterator[bytes]:
         keys = self._plan.keys
@@ -325,23 +285,22 @@ class _File:
         passphrase = read_secret(keys.pgp_passphrase) if keys.pgp_passphrase else b""
         return decrypt_openpgp(open_chunks, PgpKey(read_secret(keys.pgp_key), passphrase))
 
-    def _accepted(self, content: _Content) -> _Content:
-        if content.kind in _ENCRYPTIONS or content.kind == "gzip":
+    def _accepted(self, content: Content) -> Content:
+        if content.kind in ENCRYPTIONS or content.kind == "gzip":
             raise BadFile("unrecognised_content", f"inside its {content.layers} layer it is {content.kind}")
-        if content.kind in ("zip", "tar") and content.kind not in self._plan.connector.delivery.archives:
+        if content.kind in ARCHIVES and content.kind not in self._plan.connector.delivery.archives:
             raise BadFile(
                 "unrecognised_content", f"is a {content.kind} archive, which the connector's archives do not list"
             )
         return content
 
-    def _decode_archive(self, content: _Content) -> None:
+    def _decode_archive(self, content: Content) -> None:
         limits = self._plan.connector.delivery.archive_limits
-        most = ArchiveLimits(limits.members, limits.clear_bytes, limits.ratio)
         if content.kind == "tar":
-            self._decode_members(tar_members(content.chunks, most), f"{content.layers}+tar")
+            self._decode_members(tar_members(content.chunks, limits), f"{content.layers}+tar")
             return
         with content.seekable() as file:
-            self._decode_members(zip_members(file, most), f"{content.layers}+zip")
+            self._decode_members(zip_members(file, limits), f"{content.layers}+zip")
 
     def _decode_members(self, members: Iterator[Member], layers: str) -> None:
         for number, member in enumerate(members, 1):
@@ -362,13 +321,13 @@ class _File:
                 )
                 continue
             try:
-                self._decode_records(feed, name, number, self._accepted(_content_of(member, layers)))
+                self._decode_records(feed, name, number, self._accepted(_inside(member, layers)))
             except BadFile as problem:
                 raise BadFile(problem.reason, f"member {number}, {member.name!r}: {problem.detail}") from None
         if not self.outcomes:
             raise BadFile("empty_archive", "it has no file but ignored ones")
 
-    def _decode_records(self, feed: Feed, name: str, member: int, content: _Content) -> None:
+    def _decode_records(self, feed: Feed, name: str, member: int, content: Content) -> None:
         counted = _Counter()
         content.chunks = counted.count(content.chunks)
         rows = _Rows(self._entry.ordinal, member, name, feed)
@@ -397,23 +356,15 @@ class _File:
         )
 
 
-def _content_of(member: Member, layers: str) -> _Content:
-    head, chunks = peek(member.chunks, SNIFF_SIZE)
-    content = _inflated(_Content(sniff(head), chunks, layers))
-    if content.kind in ("zip", "tar"):
+def _inside(member: Member, layers: str) -> Content:
+    content = content_of(member.chunks, layers).inflated()
+    if content.kind in ARCHIVES:
         raise BadFile("nested_archive", f"it is a {content.kind} archive itself")
     return content
 
 
-def _inflated(content: _Content) -> _Content:
-    if content.kind != "gzip":
-        return content
-    head, chunks = peek(gunzip(content.chunks), SNIFF_SIZE)
-    return _Content(sniff(head), chunks, f"{content.layers}+gzip")
-
-
 @contextlib.contextmanager
-def _records(content: _Content, feed: Feed, name: str, *, extras: bool) -> Iterator[Records]:
+def _records(content: Content, feed: Feed, name: str, *, extras: bool) -> Iterator[Records]:
     """Open the reader for what the content is."""
     names = source_names(feed, extras=extras)
     types = feed.format.types
@@ -430,12 +381,12 @@ def _records(content: _Content, feed: Feed, name: str, *, extras: bool) -> Itera
     yield _text_records(content, feed, names, name)
 
 
-def _text_records(content: _Content, feed: Feed, names: SourceNames, name: str) -> Records:
+def _text_records(content: Content, feed: Feed, names: SourceNames, name: str) -> Records:
     types = feed.format.types
     text = to_utf8(content.chunks, feed.format.encoding)
     if "json" in types:
-        head, text = _first_signs(text)
-        if head[:1] in (b"{", b"[") or "delimited" not in types:
+        head, text = peek(text, SNIFF_SIZE)
+        if head.lstrip()[:1] in (b"{", b"[") or "delimited" not in types:
             content.layers += "+json"
             return JsonRecords(text, names)
     if "delimited" not in types:
@@ -443,17 +394,11 @@ def _text_records(content: _Content, feed: Feed, names: SourceNames, name: str) 
     return DelimitedRecords(text, feed.format.for_file(name), names)
 
 
-def _first_signs(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the first characters that are no blanks, and the whole text again."""
-    head, chunks = peek(chunks, SNIFF_SIZE)
-    return head.lstrip(), chunks
-
-
 class _Rows:
     """Adds to rows where they come from, and counts them."""
 
     def __init__(self, ordinal: int, member: int, name: str, feed: Feed) -> None:
-        self._first_id = unit_of(ordinal, member) << ROW_BITS
+        self._first_id = file_id_of(ordinal, member) << ROW_BITS
         self._name = name
         self._fields = feed.fields
         self.count = 0
@@ -477,85 +422,3 @@ class _Rows:
     def count_refused(self, refused: Iterable[RefusedRow]) -> None:
         for row in refused:
             self.refused[row.reason] = self.refused.get(row.reason, 0) + 1
-
-
-class _Rejects:
-    """Writes refused rows to the rejects: where they are, never what they hold. An error in the task leaves none."""
-
-    def __init__(self, storage: Storage, plan: DecodePlan) -> None:
-        self._storage, self._folder = storage, plan.rejects
-        self._token = secrets.token_hex(6)
-        self._held: list[tuple[str, RefusedRow]] = []
-        self._number = itertools.count()
-        self._keys: list[str] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def add(self, rows: list[tuple[str, RefusedRow]]) -> None:
-        """Take the refused rows of a small file, to be written with those of others."""
-        self._held.extend(rows)
-        if len(self._held) >= _REJECTS_HELD:
-            self.finish()
-
-    def finish(self) -> None:
-        """Write what is held."""
-        if self._held:
-            self.write(self._held)
-            self._held = []
-
-    def write(self, rows: list[tuple[str, RefusedRow]]) -> str:
-        """Write rows to an object of their own; return its key."""
-        key = f"{self._folder}refused-{self._token}-{next(self._number):04d}.parquet"
-        table = pa.Table.from_pydict(
-            {
-                SOURCE_FILE: [name for name, _ in rows],
-                SOURCE_ROW: [row.number for _, row in rows],
-                "reason": [row.reason for _, row in rows],
-                "detail": [row.detail for _, row in rows],
-            },
-            schema=_REJECTED_ROW,
-        )
-        with self._storage.open_output(key) as sink:
-            pq.write_table(table, sink, compression="snappy")
-        self._keys.append(key)
-        return key
-
-    def remove(self, key: str) -> None:
-        """Delete an object that ``write`` has made."""
-        self._storage.delete_prefix(key)
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            for key in self._keys:
-                self.remove(key)
-
-
-class _RejectsOfFile:
-    """The refused rows of one file. Only ``keep`` lets them out; memory holds a bounded number."""
-
-    def __init__(self, rejects: _Rejects) -> None:
-        self._rejects = rejects
-        self._held: list[tuple[str, RefusedRow]] = []
-        self._keys: list[str] = []
-        self._kept = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def take(self, name: str, rows: Iterable[RefusedRow]) -> None:
-        """Take refused rows of the file, or of its member, called ``name``."""
-        self._held.extend((name, row) for row in rows)
-        if len(self._held) >= _REJECTS_HELD:
-            self._keys.append(self._rejects.write(self._held))
-            self._held = []
-
-    def keep(self) -> None:
-        """The file is good: keep its refused rows."""
-        self._rejects.add(self._held)
-        self._kept = True
-
-    def __exit__(self, *_: object) -> None:
-        if not self._kept:
-            for key in self._keys:
-                self._rejects.remove(key)

@@ -16,7 +16,7 @@ from jobs.runtime.catalog import PublishedTable
 from jobs.runtime.decode import Decoded, FileOutcome
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.ledger import Run
-from jobs.runtime.merge import LOADED_THROUGH, VERSION_KEYS, Merge, UnitCounts, merge, newer_versions, partitions_after
+from jobs.runtime.merge import LOADED_THROUGH, VERSION_KEYS, FileCounts, Merge, merge, newer_versions, partitions_after
 from jobs.runtime.parts import Part
 from jobs.runtime.progress import tell
 from jobs.runtime.publication import making_of
@@ -328,13 +328,15 @@ def _key_frame(spark: SparkSession, keys: Mapping[str, bytes]) -> DataFrame | No
 
 def _account(files: Sequence[FileOutcome], dropped: DataFrame) -> Accounting:
     """Count what becomes of every file's rows; this also materialises ``dropped``."""
-    unit = F.shiftright(ROW_ID, ROW_BITS).alias("unit")
+    file_id = F.shiftright(ROW_ID, ROW_BITS).alias("file_id")
     counts: dict[int, dict[str, int]] = {}
-    for row in dropped.groupBy(unit, REASON).agg(F.count(F.lit(1)).alias("rows")).collect():  # a row a file and reason
-        counts.setdefault(row.unit, {})[row[REASON]] = row.rows
+    for row in (
+        dropped.groupBy(file_id, REASON).agg(F.count(F.lit(1)).alias("rows")).collect()
+    ):  # a row a file and reason
+        counts.setdefault(row.file_id, {})[row[REASON]] = row.rows
     accounts = []
     for each in files:
-        reasons = counts.get(each.unit, {})
+        reasons = counts.get(each.file_id, {})
         duplicates = reasons.pop(DUPLICATE, 0)
         for reason, refused in each.refused.items():
             reasons[reason] = reasons.get(reason, 0) + refused
@@ -346,12 +348,12 @@ def _account(files: Sequence[FileOutcome], dropped: DataFrame) -> Accounting:
 
 
 def _merged_accounting(
-    accounting: Accounting, files: Sequence[FileOutcome], counts: Mapping[int, UnitCounts]
+    accounting: Accounting, files: Sequence[FileOutcome], counts: Mapping[int, FileCounts]
 ) -> Accounting:
     """Tell of the rows that were staged which entered the table, which took a row out, and which changed nothing."""
     accounts = []
     for account, file in zip(accounting.files, files, strict=True):
-        found = counts.get(file.unit, UnitCounts(0, 0))
+        found = counts.get(file.file_id, FileCounts(0, 0))
         duplicates = account.duplicates + account.published - found.accepted - found.deletes
         accounts.append(
             dataclasses.replace(account, published=found.accepted, duplicates=duplicates, deletes=found.deletes)

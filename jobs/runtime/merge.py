@@ -29,11 +29,11 @@ VERSIONS: Final = "versions"
 VERSION_KEYS: Final = "version_keys"
 LOADED_THROUGH: Final = "loaded_through"
 
-_UNIT: Final = "unit"
+_FILE_ID: Final = "file_id"
 
 
 @dataclass(frozen=True)
-class UnitCounts:
+class FileCounts:
     """What became of the staged rows of one file: they entered the table, or took a key out of it."""
 
     accepted: int
@@ -49,7 +49,7 @@ class Merge:
     tells when a touched partition's rows were delivered, where that decides. ``versions`` has the state of all keys.
     """
 
-    counts: Mapping[int, UnitCounts]
+    counts: Mapping[int, FileCounts]
     rows: DataFrame | None
     touched: frozenset[tuple[str, ...]]
     kept: int
@@ -127,8 +127,8 @@ def _refresh_beside_upserts(
     says = merging.verdict()
     comes = decided.where(says.winner & F.col(ROW_ID).isNotNull())
     counts = {
-        row[_UNIT]: UnitCounts(row.accepted, 0)
-        for row in comes.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_UNIT))
+        row[_FILE_ID]: FileCounts(row.accepted, 0)
+        for row in comes.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_FILE_ID))
         .agg(F.count(F.lit(1)).alias("accepted"))
         .collect()  # a row a file
     }
@@ -160,8 +160,8 @@ def _overwrite(spark: SparkSession, staged: DataFrame, table: Table, present: Pu
     accepted = keyed.join(F.broadcast(wanted), [*table.partitions, DELIVERED], "left_semi").select(ROW_ID).persist()
     rows = keep_rows(staged, accepted)
     counts = {
-        row[_UNIT]: UnitCounts(row.accepted, 0)
-        for row in accepted.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_UNIT))
+        row[_FILE_ID]: FileCounts(row.accepted, 0)
+        for row in accepted.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_FILE_ID))
         .agg(F.count(F.lit(1)).alias("accepted"))
         .collect()  # a row a file
     }
@@ -177,12 +177,12 @@ def _not_stale(versions: DataFrame, present: PublishedTable | None) -> DataFrame
     return versions.where(F.col(DELIVERED) >= F.lit(through)) if through else versions
 
 
-def _counts(decided: DataFrame) -> tuple[dict[int, UnitCounts], int]:
+def _counts(decided: DataFrame) -> tuple[dict[int, FileCounts], int]:
     says = merging.verdict()
-    counts: dict[int, UnitCounts] = {}
+    counts: dict[int, FileCounts] = {}
     displaced = 0
     for row in (
-        decided.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_UNIT))
+        decided.groupBy(F.shiftright(ROW_ID, ROW_BITS).alias(_FILE_ID))
         .agg(
             F.count_if(says.accepted).alias("accepted"),
             F.count_if(says.deletes).alias("deletes"),
@@ -191,8 +191,8 @@ def _counts(decided: DataFrame) -> tuple[dict[int, UnitCounts], int]:
         .collect()  # a row a file
     ):
         displaced += row.displaced
-        if row[_UNIT] is not None:
-            counts[row[_UNIT]] = UnitCounts(row.accepted, row.deletes)
+        if row[_FILE_ID] is not None:
+            counts[row[_FILE_ID]] = FileCounts(row.accepted, row.deletes)
     return counts, displaced
 
 

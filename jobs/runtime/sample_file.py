@@ -7,12 +7,12 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, Final
+from typing import Final
 
+from jobs.runtime.content import ARCHIVES, ENCRYPTIONS, Content, content_of
 from jobs.runtime.errors import ArgumentError
-from jobs.runtime.ranged import open_ranged
-from jobs.runtime.scratch import SealedScratch
 from jobs.runtime.storage import open_storage
+from schemas.delivery import ArchiveLimits
 from schemas.file_format import Format
 from schemas.names import normalize_header
 from schemas.value_path import path_problem
@@ -20,22 +20,23 @@ from transforms.guessing.header_row import HeaderRow, guess_header_row
 from transforms.guessing.layout import Layout, guess_layout
 from transforms.guessing.text_code import TextCode, guess_text_code
 from transforms.guessing.value_shapes import hides_email
-from transforms.streams.archive import ArchiveLimits, Member, tar_members, zip_members
+from transforms.streams.archive_member import Member
 from transforms.streams.avro_records import AvroRecords
 from transforms.streams.bad_file import REASONS, BadFile
-from transforms.streams.chunks import OpenChunks, peek
+from transforms.streams.chunks import peek
 from transforms.streams.delimited import DelimitedText
-from transforms.streams.gzip_stream import gunzip
 from transforms.streams.json_records import JsonRecords
 from transforms.streams.parquet_records import ParquetRecords
 from transforms.streams.records import Records, SourceNames
-from transforms.streams.sniff import SNIFF_SIZE, Kind, sniff
+from transforms.streams.sniff import SNIFF_SIZE
+from transforms.streams.tar_archive import tar_members
 from transforms.streams.text_encoding import to_utf8
+from transforms.streams.zip_archive import zip_members
 
 #: Bytes that are looked at: of text, before it is split into rows.
 SAMPLE_BYTES: Final = 1 << 20
 _LIMITS: Final = ArchiveLimits(members=4095, clear_bytes=1 << 40, ratio=10_000)
-_ENCRYPTED: Final = {"envelope": "an envelope", "openpgp": "OpenPGP", "openpgp-armored": "OpenPGP"}
+_CALLED: Final = {"envelope": "an envelope", "openpgp": "OpenPGP"}
 _JSON: Final = re.compile(r"\s*(?:\{|\[\s*[{\]])")
 _KEY_OF_DATA: Final = re.compile(r"\+?[\d -]{4,}|[0-9a-fA-F-]{16,}")
 _NOT_DATA: Final = re.compile(
@@ -65,16 +66,6 @@ class Sample:
     left_out: int = 0
 
 
-@dataclass
-class _Content:
-    """Bytes at some layer; ``open_chunks`` is there where they can be read again from any offset."""
-
-    kind: Kind
-    chunks: Iterator[bytes]
-    size: int = 0
-    open_chunks: OpenChunks | None = None
-
-
 def read_sample(uri: str, rows: int, *, header: bool | None = None) -> Sample:
     """Return the first ``rows`` rows of the file at ``uri``.
 
@@ -83,21 +74,21 @@ def read_sample(uri: str, rows: int, *, header: bool | None = None) -> Sample:
     """
     try:
         with contextlib.ExitStack() as stack:
-            content = _inflated(_opened(uri, stack))
-            if content.kind in _ENCRYPTED:
+            content = _opened(uri, stack).inflated()
+            if content.kind in ENCRYPTIONS:
                 raise ArgumentError(
-                    f"{uri} is encrypted ({_ENCRYPTED[content.kind]}); a clear sample is needed: decrypt some rows "
-                    "where that is allowed, or write a few made-up ones in the same form"
+                    f"{uri} is encrypted ({_CALLED[ENCRYPTIONS[content.kind]]}); a clear sample is needed: "
+                    "decrypt some rows where that is allowed, or write a few made-up ones in the same form"
                 )
-            if content.kind in ("zip", "tar"):
+            if content.kind in ARCHIVES:
                 kind = content.kind
-                return replace(_sample(_member(content, stack), stack, rows, header), archive=kind)
-            return _sample(content, stack, rows, header)
+                return replace(_sample(_member(content, stack), stack, rows, header=header), archive=kind)
+            return _sample(content, stack, rows, header=header)
     except BadFile as problem:
         raise ArgumentError(f"{uri}: {problem.detail} ({REASONS[problem.reason].partition(';')[0]})") from None
 
 
-def _opened(uri: str, stack: contextlib.ExitStack) -> _Content:
+def _opened(uri: str, stack: contextlib.ExitStack) -> Content:
     folder, _, name = uri.rpartition("/")
     storage = open_storage(f"{folder}/")
     found = storage.find(name)
@@ -106,33 +97,15 @@ def _opened(uri: str, stack: contextlib.ExitStack) -> _Content:
     open_chunks = functools.partial(storage.chunks, found)
     chunks = open_chunks(0)
     stack.callback(getattr(chunks, "close", lambda: None))
-    head, again = peek(chunks, SNIFF_SIZE)
-    return _Content(sniff(head), again, found.size, open_chunks)
+    return content_of(chunks, size=found.size, open_chunks=open_chunks)
 
 
-def _inflated(content: _Content) -> _Content:
-    if content.kind != "gzip":
-        return content
-    head, chunks = peek(gunzip(content.chunks), SNIFF_SIZE)
-    return _Content(sniff(head), chunks)
-
-
-def _seekable(content: _Content, stack: contextlib.ExitStack) -> IO[bytes]:
-    """Return a file to jump around in: the object itself, or a sealed copy of what is inside its layers."""
-    if content.open_chunks is not None:
-        return stack.enter_context(open_ranged(content.open_chunks, content.size))
-    scratch = stack.enter_context(contextlib.closing(SealedScratch()))
-    for chunk in content.chunks:
-        scratch.write(chunk)
-    return stack.enter_context(scratch.open())
-
-
-def _member(content: _Content, stack: contextlib.ExitStack) -> _Content:
+def _member(content: Content, stack: contextlib.ExitStack) -> Content:
     """Return the first member of an archive that can be data."""
     members = (
         tar_members(content.chunks, _LIMITS)
         if content.kind == "tar"
-        else zip_members(_seekable(content, stack), _LIMITS)
+        else zip_members(stack.enter_context(content.seekable()), _LIMITS)
     )
     stack.callback(getattr(members, "close", lambda: None))
     for member in members:
@@ -142,27 +115,26 @@ def _member(content: _Content, stack: contextlib.ExitStack) -> _Content:
     raise ArgumentError(f"the {content.kind} archive has no member that is text, Parquet or Avro")
 
 
-def _data_of(member: Member) -> _Content | None:
+def _data_of(member: Member) -> Content | None:
     if _NOT_DATA.search(member.name):
         return None
     try:
-        head, chunks = peek(member.chunks, SNIFF_SIZE)
-        content = _inflated(_Content(sniff(head), chunks))
+        content = content_of(member.chunks).inflated()
     except BadFile as problem:
         if problem.reason in ("empty_file", "unrecognised_content"):
             return None
         raise
-    if content.kind in _ENCRYPTED:
+    if content.kind in ENCRYPTIONS:
         raise ArgumentError(
-            f"a member of the archive is encrypted ({_ENCRYPTED[content.kind]}); a clear sample is needed"
+            f"a member of the archive is encrypted ({_CALLED[ENCRYPTIONS[content.kind]]}); a clear sample is needed"
         )
     return content if content.kind in ("text", "parquet", "avro") else None
 
 
-def _sample(content: _Content, stack: contextlib.ExitStack, rows: int, header: bool | None) -> Sample:  # noqa: FBT001
+def _sample(content: Content, stack: contextlib.ExitStack, rows: int, *, header: bool | None) -> Sample:
     every = SourceNames({}, extras=True)
     if content.kind == "parquet":
-        return _of_records(ParquetRecords(_seekable(content, stack), every), "parquet", rows)
+        return _of_records(ParquetRecords(stack.enter_context(content.seekable()), every), "parquet", rows)
     if content.kind == "avro":
         return _of_records(AvroRecords(content.chunks, every), "avro", rows)
     if content.kind != "text":
@@ -174,7 +146,7 @@ def _sample(content: _Content, stack: contextlib.ExitStack, rows: int, header: b
     if _JSON.match(start.decode(errors="ignore")):
         sure = replace(code, doubt="") if code.name == "utf-8" else code  # which JSON is by its standard
         return replace(_of_records(JsonRecords(text, every), "json", rows), text_code=sure)
-    return _of_text(text, code, rows, header)
+    return _of_text(text, code, rows, header=header)
 
 
 def _of_records(records: Records, kind: str, rows: int) -> Sample:
@@ -203,7 +175,7 @@ def _is_data(path: str) -> bool:
     return hides_email([path]) > 0 or any(_KEY_OF_DATA.fullmatch(key) for key in path.split("."))
 
 
-def _of_text(chunks: Iterator[bytes], code: TextCode, rows: int, header: bool | None) -> Sample:  # noqa: FBT001
+def _of_text(chunks: Iterator[bytes], code: TextCode, rows: int, *, header: bool | None) -> Sample:
     text, cut = _beginning(chunks)
     if not text.strip():
         raise BadFile("empty_file", "the clear text has no characters but blanks")

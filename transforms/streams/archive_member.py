@@ -9,25 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.delivery import ArchiveLimits
 from transforms.streams.bad_file import BadFile
 
 _RATIO_FROM: Final = 16 << 20  # clear bytes; below, a high ratio is a small file of one repeated line
 _SHOWN: Final = 80  # characters of a name in a message
 _DRIVE: Final = re.compile("[A-Za-z]:")
 _CONTROLS: Final = frozenset({"Cc", "Zl", "Zp"})
-
-
-@dataclass(frozen=True)
-class ArchiveLimits:
-    """What an archive may be at most.
-
-    ``members`` counts files and folders, ``clear_bytes`` is for all members together, ``ratio`` is clear bytes to one
-    byte of the whole archive, which is looked at only where there are more than 16 MiB of clear bytes.
-    """
-
-    members: int
-    clear_bytes: int
-    ratio: int
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,6 @@ _LONGEST_VARINT: Final = 10
 _LARGEST: Final = 64 << 20
 
 
-def is_avro(head: bytes) -> bool:
-    """Tell an Avro object container file by its first bytes."""
-    return head.startswith(_MAGIC)
-
-
 class AvroRecords:
     """The records of an Avro object container file, numbered from 1."""
 

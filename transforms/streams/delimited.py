@@ -18,7 +18,7 @@ from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import ChunkReader, peek
 from transforms.streams.header import bind_header
 from transforms.streams.quoting import double_quotes
-from transforms.streams.records import RAGGED, Batch, Binding, RefusedRow, SourceNames
+from transforms.streams.records import RAGGED, Batch, Binding, RefusedRow, SourceNames, batch_of
 from transforms.streams.stand_ins import StandIns
 
 #: Bytes parsed at once. A row must fit into one block, so a quote that is never closed cannot eat the whole file.
@@ -136,16 +136,14 @@ class DelimitedText:
         if not complete:
             raise BadFile("not_delimited_text", "a quote is never closed")
         if refused:
-            empty = pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(columns), list(columns.values()))
+            empty = batch_of([pa.array([], pa.string())] * len(columns), list(columns.values()), 0)
             yield Batch(empty, pa.array([], pa.int64()), tuple(refused))
 
     def _named(self, rows: pa.RecordBatch, fields: list[str]) -> pa.RecordBatch:
-        if not fields:
-            return rows.select([])  # which still knows how many rows there are
         values = rows.columns[: len(fields)]
         if self._stand_ins.needed:
             values = [self._stand_ins.take_out(column) for column in values]
-        return pa.RecordBatch.from_arrays(values, fields)
+        return batch_of(values, fields, rows.num_rows)
 
 
 class DelimitedRecords:

@@ -12,7 +12,7 @@ from schemas.names import clean_name
 from schemas.value_path import LONGEST_NAME, Path, parse_path, text_of
 from transforms.streams.bad_file import BadFile
 from transforms.streams.name_tree import Node
-from transforms.streams.records import UNREADABLE, Batch, Binding, RefusedRow, SourceNames
+from transforms.streams.records import UNREADABLE, Batch, Binding, RefusedRow, SourceNames, batch_of
 
 #: Records made columns at once: so few are gone before the garbage collector has looked at them often.
 SLICE: Final = 256
@@ -155,7 +155,7 @@ class NestedRows:
             rows = pa.concat_tables(self._slices, promote_options="default").combine_chunks()
             (numbers,) = rows[""].chunks or [pa.array([], pa.int64())]
             columns = [rows[name].combine_chunks() for name in rows.column_names[1:]]
-            batch = Batch(_batch(columns, rows.column_names[1:], len(numbers)), numbers, tuple(self._refused))
+            batch = Batch(batch_of(columns, rows.column_names[1:], len(numbers)), numbers, tuple(self._refused))
             self._slices = []
             self._refused = []
             self._held_rows = self._held_bytes = 0
@@ -231,9 +231,3 @@ def _text(value: Any, at: int, wrong: dict[int, str]) -> str | None:
     else:
         return text
     return None
-
-
-def _batch(columns: list[pa.StringArray], names: list[str], count: int) -> pa.RecordBatch:
-    if not names:  # Arrow would forget how many rows there are
-        return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))
-    return pa.RecordBatch.from_arrays(columns, names)

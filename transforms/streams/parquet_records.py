@@ -17,7 +17,7 @@ from schemas.value_path import Getter, text_of
 from transforms.streams.bad_file import BadFile
 from transforms.streams.name_tree import Node
 from transforms.streams.nested import NameBook
-from transforms.streams.records import Batch, Binding, SourceNames
+from transforms.streams.records import Batch, Binding, SourceNames, batch_of
 
 #: Rows decoded at once.
 _ROWS: Final = 1 << 14
@@ -81,7 +81,7 @@ class ParquetRecords:
                 return
             arrays = [self._array(rows, name, columns) for name, columns in self._columns.items()]
             numbers = pa.array(range(first, first + rows.num_rows), pa.int64())
-            yield Batch(_named(arrays, list(self._columns), rows.num_rows), numbers)
+            yield Batch(batch_of(arrays, list(self._columns), rows.num_rows), numbers)
             first += rows.num_rows
 
     def _bind(self, fields: list[pa.Field], node: Node | None, above: tuple[str, ...]) -> None:
@@ -156,12 +156,6 @@ class _Source(io.RawIOBase):
         except Exception as error:
             self._raised = error
             raise
-
-
-def _named(arrays: list[pa.StringArray], names: list[str], count: int) -> pa.RecordBatch:
-    if not names:  # Arrow would forget how many rows there are
-        return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))
-    return pa.RecordBatch.from_arrays(arrays, names)
 
 
 def _values(rows: pa.RecordBatch, column: _Column) -> pa.StringArray:

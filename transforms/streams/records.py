@@ -36,6 +36,13 @@ class Batch:
     refused: tuple[RefusedRow, ...] = ()
 
 
+def batch_of(columns: list[pa.StringArray], names: list[str], count: int) -> pa.RecordBatch:
+    """Return ``count`` rows with the ``columns`` under their ``names``; of no columns Arrow would forget the rows."""
+    if not names:
+        return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))
+    return pa.RecordBatch.from_arrays(columns, names)
+
+
 @dataclass(frozen=True)
 class SourceNames:
     """What a reader looks for: ``fields`` maps each field to the names it may have in a file.

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Final, Literal
 
-from transforms.streams.archive import is_tar
 from transforms.streams.bad_file import BadFile
+from transforms.streams.tar_archive import is_tar
+from transforms.streams.zip_archive import is_zip
 
 Kind = Literal["envelope", "openpgp", "openpgp-armored", "gzip", "zip", "tar", "parquet", "avro", "text"]
 
@@ -24,7 +25,6 @@ _BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _TEXT_CONTROLS: Final = frozenset(b"\x00\x01\t\n\r\x1c\x1d\x1e\x1f")
 _CONTAINERS: Final[tuple[tuple[re.Pattern[bytes], Kind], ...]] = (
     (re.compile(rb"\x1f\x8b"), "gzip"),
-    (re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"), "zip"),
     (re.compile(rb"PAR[1E]\x15"), "parquet"),  # a CSV file's first name may begin with PAR1, or with BZh
     (re.compile(rb"Obj\x01"), "avro"),
 )
@@ -59,6 +59,7 @@ def _sniff_further(head: bytes) -> Kind:
     if head.startswith(_BYTE_ORDER_MARKS):
         return "text"
     told: tuple[tuple[Kind, Callable[[bytes], bool]], ...] = (
+        ("zip", is_zip),
         ("tar", is_tar),
         ("openpgp-armored", lambda data: data.lstrip().startswith(_ARMOR)),
         ("openpgp", _is_openpgp),

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
-from transforms.streams.archive_member import ArchiveLimits, Content, Member, Place, Register
+from schemas.delivery import ArchiveLimits
+from transforms.streams.archive_member import Content, Member, Place, Register
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import CHUNK_SIZE
 from transforms.streams.zip_packing import METHODS, PackingError, unpack

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 from pysequoia import encrypt
 
-from jobs.runtime import decode as module
 from jobs.runtime import parts as parts_module
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_task, share_out
@@ -29,11 +28,11 @@ from jobs.runtime.storage import LocalStorage, open_storage
 from schemas.table import RESERVED_FIELDS
 from tests.fixtures.aep_delivery import HEADERS, Keys, encrypt_envelope, make_keys, write_profiles
 from tests.fixtures.key_files import openpgp_key
-from transforms.rows import LINEAGE, ROW_BITS, unit_of
+from transforms.rows import LINEAGE, ROW_BITS, file_id_of
 
 CONNECTOR, _ = load_configuration("aep_profiles", None)
 (FEED,) = CONNECTOR.feeds
-FIRST_ID = unit_of(3, 0) << ROW_BITS
+FIRST_ID = file_id_of(3, 0) << ROW_BITS
 ROWS = 300
 SMALL = b"email,city\na@example.com,Bonn\nb@example.com,\n"
 CANARY = "canary@example.com"
@@ -185,7 +184,7 @@ def test_parts_roll_over_and_row_ids_increase(
 
 
 def test_ragged_rows_go_to_the_rejects_with_their_numbers(plan: DecodePlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REJECTS_HELD", 2)
+    monkeypatch.setattr("jobs.runtime.refused_rows._ROWS_HELD", 2)
     monkeypatch.setattr("transforms.streams.delimited.BLOCK_SIZE", 1 << 10)
     lines = [f"{CANARY},city{number}" for number in range(200)]
     for at, line in {5: "short", 50: "a,b,c,d", 51: "a,b,c", 180: "lone"}.items():

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.runtime import decode as module
+from jobs.runtime import content as module
 from jobs.runtime import parts as parts_module
 from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_task
 from jobs.runtime.scratch import SealedScratch
@@ -215,7 +215,7 @@ def test_rows_know_their_member_and_their_place(plan: DecodePlan) -> None:
         ],
         "events": [place(2, "events/1.txt", 2)],
     }
-    assert [each.unit for each in decoded.files] == [(ORDINAL << 12) + member for member in (1, 2, 3, 4)]
+    assert [each.file_id for each in decoded.files] == [(ORDINAL << 12) + member for member in (1, 2, 3, 4)]
     assert Decoded.from_document(json.loads(json.dumps(decoded.to_document()))) == decoded
 
 
@@ -440,7 +440,7 @@ def test_parts_were_there_before_the_bad_member_was_met(plan: DecodePlan, monkey
     monkeypatch.setattr(parts_module, "_ROW_GROUP_BYTES", 1 << 14)
     monkeypatch.setattr(parts_module, "_PART_BYTES", 1 << 14)
     monkeypatch.setattr("transforms.streams.delimited.BLOCK_SIZE", 1 << 14)
-    monkeypatch.setattr(module, "_REJECTS_HELD", 2)
+    monkeypatch.setattr("jobs.runtime.refused_rows._ROWS_HELD", 2)
     seen: list[str] = []
     delete = LocalStorage.delete_prefix
 

@@ -19,10 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.delivery import ArchiveLimits
 from tests.transforms.streams.pieces import CHUNK_SIZES, PROPERTY, pieces
-from transforms.streams.archive import ArchiveLimits, Member, is_tar, is_zip, tar_members, zip_members
+from transforms.streams.archive_member import Member
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import CHUNK_SIZE
+from transforms.streams.tar_archive import is_tar, tar_members
+from transforms.streams.zip_archive import is_zip, zip_members
 
 _LIMITS: Final = ArchiveLimits(members=20, clear_bytes=64 << 20, ratio=100)
 _CSV: Final = b"id,name\n" + b"".join(b"%d,somebody\n" % number for number in range(60))

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from tests.transforms.streams.pieces import CHUNK_SIZES, PROPERTY, pieces
 from transforms.streams import avro_records
-from transforms.streams.avro_records import AvroRecords, is_avro
+from transforms.streams.avro_records import AvroRecords
 from transforms.streams.bad_file import BadFile
 from transforms.streams.records import UNREADABLE, Binding, SourceNames
+from transforms.streams.sniff import SNIFF_SIZE, sniff
 
 _A = SourceNames({"a": ("a",)})
 _SYNC = b"0123456789abcdef"
@@ -223,6 +224,6 @@ def test_what_goes_wrong_in_the_source_is_passed_on(error: Exception, at: int) -
 
 
 def test_an_avro_file_is_told_by_its_start() -> None:
-    assert is_avro(_WHOLE)
-    assert not is_avro(b"Obj")
-    assert not is_avro(b"Obj,a\n")
+    assert sniff(_WHOLE[:SNIFF_SIZE]) == "avro"
+    assert sniff(b"Obj") == "text"
+    assert sniff(b"Obj,a\n") == "text"
