@@ -41,6 +41,7 @@ _MOVERS: Final = 32  # objects that are moved at the same time
 class Args(ConnectorArgs):
     """The arguments of this job."""
 
+    curated_root: str | None = option("URI that holds curated/, where it is not below --root", default=None)
     topic: str | None = option("ARN of an SNS topic for one message a run", default=None)
 
 
@@ -119,7 +120,7 @@ def _snapshots(workspace: Workspace, run: Run) -> dict[str, str]:
 def main(args: Args) -> None:
     """Run this job by itself."""
     check_topic(args.topic)
-    workspace = open_workspace(args.connector, args.table, args.root, catalog_database=None)
+    workspace = open_workspace(args.connector, args.table, args.root, curated_root=args.curated_root)
     name = workspace.connector.name
     with hold_lock(workspace.storage, name):
         run = (

@@ -31,12 +31,12 @@ from jobs.runtime.errors import BadFilesError, EmptyDeliveryError
 from jobs.runtime.ledger import Run, latest_run, named_run, new_run_id, start_run, unfinished_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest, in_delivery_order
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.progress import progress, tell
 from jobs.runtime.readiness import Listing, Verdict, classify, wait_until_whole
 from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session
 from jobs.runtime.snapshots import select_snapshots
-from jobs.runtime.storage import ObjectInfo
 from jobs.runtime.workspace import Workspace, open_workspace
 from schemas.delivery import Delivery
 from schemas.vocabulary import READY_RULES
@@ -215,7 +215,7 @@ def _quarantine(workspace: Workspace, run: Run, bad: list[FileOutcome], on_bad_f
 
 def main(args: Args) -> None:
     """Run this job by itself."""
-    workspace = open_workspace(args.connector, args.table, args.root, catalog_database=None)
+    workspace = open_workspace(args.connector, args.table, args.root)
     with hold_lock(workspace.storage, workspace.connector.name):
         run = decrypt(workspace, args)
     if run is None:

@@ -57,7 +57,13 @@ def _tell_nothing_to_do(workspace: Workspace) -> None:
 def main(args: Args) -> None:
     """Run this job by itself."""
     check_topic(args.topic)
-    workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
+    workspace = open_workspace(
+        args.connector,
+        args.table,
+        args.root,
+        curated_root=args.curated_root,
+        catalog_database=args.catalog_database,
+    )
     keys = transform.read_keys(args, workspace.tables.values())
     try:
         pipeline(workspace, args, keys)

@@ -30,6 +30,7 @@ class Args:
     """The arguments of this job."""
 
     root: str = option("URI that holds curated/ and state/: file:///… or s3://…")
+    curated_root: str | None = option("URI that holds curated/, where it is not below --root", default=None)
     sql: str | None = option("what to ask; without it the tables are listed", default=None)
     rows: int = option("at most so many rows of the answer are shown", default=50)
     catalog_database: str | None = option(
@@ -39,7 +40,7 @@ class Args:
 
 def main(args: Args) -> None:
     """Run this job by itself."""
-    storage = open_storage(args.root)
+    storage = open_storage(args.root, args.curated_root)
     catalog = open_catalog(storage, args.catalog_database)
     tables = [table for name in catalog.names() if (table := catalog.get(name)) is not None]
     if not tables:

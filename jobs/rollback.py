@@ -33,6 +33,7 @@ class Args:
 
     table: str = option("name of the table")
     root: str = option("URI that holds curated/ and state/: file:///… or s3://…")
+    curated_root: str | None = option("URI that holds curated/, where it is not below --root", default=None)
     catalog_database: str | None = option(
         "Glue database the table is in, instead of documents below --root", default=None
     )
@@ -41,7 +42,7 @@ class Args:
 
 def main(args: Args) -> None:
     """Run this job by itself."""
-    storage = open_storage(args.root)
+    storage = open_storage(args.root, args.curated_root)
     catalog = open_catalog(storage, args.catalog_database)
     present = catalog.get(args.table)
     if present is None or not present.parameters.get("run_id"):

@@ -54,6 +54,7 @@ class Args(ConnectorArgs):
     catalog_database: str | None = option(
         "Glue database to publish in, instead of documents below --root", default=None
     )
+    curated_root: str | None = option("URI that holds curated/, where it is not below --root", default=None)
     allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
 
 
@@ -175,7 +176,13 @@ def _phonenumbers(tables: Iterable[Table]) -> str:
 
 def main(args: Args) -> None:
     """Run this job by itself."""
-    workspace = open_workspace(args.connector, args.table, args.root, args.catalog_database)
+    workspace = open_workspace(
+        args.connector,
+        args.table,
+        args.root,
+        curated_root=args.curated_root,
+        catalog_database=args.catalog_database,
+    )
     keys = read_keys(args, workspace.tables.values())
     name = workspace.connector.name
     with hold_lock(workspace.storage, name) as lock:

@@ -30,10 +30,11 @@ from jobs.runtime.errors import (
 )
 from jobs.runtime.keys import key_unwrapper, read_secret
 from jobs.runtime.manifest import Entry
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.openpgp import PgpKey, decrypt_openpgp
 from jobs.runtime.parts import FileParts, Part, TaskParts
 from jobs.runtime.refused_rows import FileRefusedRows, TaskRefusedRows
-from jobs.runtime.storage import ObjectInfo, Storage, open_storage
+from jobs.runtime.storage import Storage, open_storage
 from schemas.connector import Connector
 from schemas.feed import Feed
 from transforms.rows import LINEAGE, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW, file_id_of

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.snapshots import delivered_at
-from jobs.runtime.storage import ObjectInfo
 from schemas.delivery import Delivery
 
 DATA: Final = "data"  # to be decrypted and loaded

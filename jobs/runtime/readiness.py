@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs.runtime.errors import DeliveryIncompleteError
-from jobs.runtime.storage import ObjectInfo
+from jobs.runtime.objects import ObjectInfo
 from schemas.delivery import Delivery
 
 _POLL_SECONDS: Final = 10.0

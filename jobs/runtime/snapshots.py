@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from jobs.runtime.storage import ObjectInfo
+from jobs.runtime.objects import ObjectInfo
 from schemas.delivery import Delivery
 
 _PARTS: Final = ("year", "month", "day", "hour", "minute", "second")

@@ -61,13 +61,23 @@ class Workspace:
         return f"archive/{self.connector.name}/run={run_id}/"
 
 
-def open_workspace(connector: str, table: str | None, root: str, catalog_database: str | None) -> Workspace:
+def open_workspace(
+    connector: str,
+    table: str | None,
+    root: str,
+    *,
+    curated_root: str | None = None,
+    catalog_database: str | None = None,
+) -> Workspace:
     """Read the definitions and open store and catalog; every problem is found before Spark starts.
+
+    ``curated_root`` is where curated/ is, if not below ``root``.
 
     Raises SchemaError and ArgumentError.
     """
     source, tables = load_configuration(connector, table)
-    if not root.startswith(("file://", "s3://")):
-        raise ArgumentError(f"--root: {root!r} is no URI; give file:///folder or s3://bucket/prefix")
-    storage = open_storage(root)
+    for name, uri in (("--root", root), ("--curated-root", curated_root)):
+        if uri is not None and not uri.startswith(("file://", "s3://")):
+            raise ArgumentError(f"{name}: {uri!r} is no URI; give file:///folder or s3://bucket/prefix")
+    storage = open_storage(root, curated_root)
     return Workspace(source, tables, storage, open_catalog(storage, catalog_database))

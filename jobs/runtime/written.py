@@ -15,7 +15,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.runtime.errors import VerificationError
-from jobs.runtime.storage import ObjectInfo, Storage
+from jobs.runtime.objects import ObjectInfo
+from jobs.runtime.storage import Storage
 from schemas.feed import Feed
 from schemas.table import Column, Table
 from transforms.columns.hashing import HEX_DIGITS, base64_pattern, digest_bytes, hash_of_nothing

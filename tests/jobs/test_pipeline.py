@@ -28,8 +28,9 @@ from jobs.runtime.errors import (
     TooManyRejectsError,
     VerificationError,
 )
+from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.lock import hold_lock
-from jobs.runtime.storage import LocalStorage, open_storage
+from jobs.runtime.storage import open_storage
 from tests.jobs.conftest import PIPELINE, Site
 
 pytestmark = pytest.mark.usefixtures("spark")

@@ -32,7 +32,8 @@ from jobs.runtime.catalog import (
 )
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.errors import CatalogConflictError, PipelineError
-from jobs.runtime.storage import LocalStorage, open_storage
+from jobs.runtime.local_storage import LocalStorage
+from jobs.runtime.storage import open_storage
 from tests.jobs.runtime.conftest import new_name
 
 BATCH_LIMITS = {

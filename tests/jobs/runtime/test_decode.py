@@ -22,9 +22,10 @@ from jobs.runtime import parts as parts_module
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_task, share_out
 from jobs.runtime.errors import ObjectChangedError, PipelineError, StorageError
+from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.manifest import DATA, Entry
 from jobs.runtime.parts import Part
-from jobs.runtime.storage import LocalStorage, open_storage
+from jobs.runtime.storage import open_storage
 from schemas.table import RESERVED_FIELDS
 from tests.fixtures.aep_delivery import HEADERS, Keys, encrypt_envelope, make_keys, write_profiles
 from tests.fixtures.key_files import openpgp_key

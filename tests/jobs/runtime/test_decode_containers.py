@@ -22,8 +22,10 @@ import pytest
 from jobs.runtime import content as module
 from jobs.runtime import parts as parts_module
 from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_task
+from jobs.runtime.local_storage import LocalStorage
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.scratch import SealedScratch
-from jobs.runtime.storage import LocalStorage, ObjectInfo, open_storage
+from jobs.runtime.storage import open_storage
 from schemas.connector import parse_connector
 from schemas.delivery import ArchiveLimits
 from schemas.table import parse_table

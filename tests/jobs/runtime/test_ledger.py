@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from jobs.runtime.errors import NothingToDoError, ObjectExistsError
 from jobs.runtime.ledger import STEPS, Run, latest_run, named_run, new_run_id, start_run, unfinished_run
+from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.manifest import DATA, Entry, Manifest
-from jobs.runtime.storage import LocalStorage
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 
 from jobs.runtime import lock as module
 from jobs.runtime.errors import LockedError, StorageError
+from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.lock import LEASE_SECONDS, hold_lock
-from jobs.runtime.storage import LocalStorage
 
 KEY = "state/acme/lock.json"
 
@@ -87,7 +87,7 @@ def test_the_lock_of_a_process_that_died_here_is_taken_over(storage: LocalStorag
     program = (
         "import os, sys, pathlib\n"
         "from jobs.runtime.lock import hold_lock\n"
-        "from jobs.runtime.storage import LocalStorage\n"
+        "from jobs.runtime.local_storage import LocalStorage\n"
         "with hold_lock(LocalStorage(pathlib.Path(sys.argv[1])), 'acme'):\n"
         "    os._exit(9)\n"
     )

@@ -16,8 +16,8 @@ from jobs.runtime.manifest import (
     Manifest,
     in_delivery_order,
 )
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.snapshots import select_snapshots
-from jobs.runtime.storage import ObjectInfo
 from schemas.delivery import Delivery
 
 PREFIX = "landing/acme/"

@@ -14,8 +14,8 @@ import pytest
 
 from jobs.runtime import parts as module
 from jobs.runtime.errors import StorageError
+from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.parts import FileParts, Part, PartWriter, TaskParts
-from jobs.runtime.storage import LocalStorage
 
 FOLDER = "raw/acme/run=1/"
 FIELDS = ("id", "text")

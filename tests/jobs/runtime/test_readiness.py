@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from jobs.runtime.errors import DeliveryIncompleteError
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.readiness import RULES, Listing, Verdict, classify, wait_until_whole
-from jobs.runtime.storage import ObjectInfo
 from schemas.delivery import Delivery
 from schemas.vocabulary import READY_RULES
 

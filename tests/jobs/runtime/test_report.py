@@ -12,9 +12,9 @@ import pytest
 from jobs.runtime.catalog import FileCatalog
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.ledger import Run, start_run
+from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest
 from jobs.runtime.report import make_report, message_of, summary_of, write_report
-from jobs.runtime.storage import LocalStorage
 from jobs.runtime.workspace import Workspace
 
 EXPECTED = Path(__file__).with_name("summary.txt")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.runtime.configuration import load_configuration
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.snapshots import Snapshot, delivered_at, newest_snapshots, select_snapshots, snapshot_of
-from jobs.runtime.storage import ObjectInfo
 from schemas.delivery import Delivery
 
 LANDING = "landing/acme/"

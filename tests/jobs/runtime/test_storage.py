@@ -16,9 +16,12 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ResponseStreamingError
 from moto.s3.models import s3_backends
 
-from jobs.runtime import storage as module
+from jobs.runtime import s3_storage as module
 from jobs.runtime.errors import ArgumentError, ObjectChangedError, ObjectExistsError, StorageError
-from jobs.runtime.storage import LocalStorage, ObjectInfo, S3Storage, Storage, open_storage, read_uri
+from jobs.runtime.local_storage import LocalStorage
+from jobs.runtime.objects import ObjectInfo
+from jobs.runtime.s3_storage import S3Storage
+from jobs.runtime.storage import Storage, open_storage, read_uri
 from tests.jobs.runtime.conftest import new_name
 from transforms.streams.chunks import CHUNK_SIZE
 
@@ -318,6 +321,24 @@ def test_a_prefix_of_many_objects_is_deleted(store: Store) -> None:
     assert list(store.storage.list("")) == []
 
 
+def test_what_is_deleted_by_prefix_leaves_no_version_behind(aws: str) -> None:
+    del aws
+    name = new_name("versions")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=name)
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    store = Store(S3Storage(client, name, "base"), "s3-versioned")
+    for data in (b"clear", b"clear again"):
+        store.write("raw/run=1/x", data)
+    store.write("raw/run=1/gone", b"clear")
+    client.delete_object(Bucket=name, Key="base/raw/run=1/gone")
+    store.write("raw/run=2/x", b"another run's")
+    assert store.storage.delete_prefix("raw/run=1/") == 1
+    answer = client.list_object_versions(Bucket=name)
+    assert [entry["Key"] for entry in answer["Versions"]] == ["base/raw/run=2/x"]
+    assert not answer.get("DeleteMarkers")
+
+
 def test_the_clock_is_the_stores(store: Store) -> None:
     before = time.time()
     assert before - 2 <= store.storage.now() <= time.time() + 1
@@ -374,6 +395,58 @@ def test_a_folder_that_cannot_be_deleted_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("shutil.rmtree", refuse)
     with pytest.raises(StorageError, match="raw/ cannot be deleted: Permission denied"):
         storage.delete_prefix("raw/")
+
+
+# --- two stores as one
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Storage:
+    return open_storage(f"file://{tmp_path}/work", f"file://{tmp_path}/readers")
+
+
+def test_what_readers_may_see_lies_apart(split: Storage, tmp_path: Path) -> None:
+    for key in ("curated/t/x", "raw/x", "state/x"):
+        split.create(key, key.encode())
+    assert (tmp_path / "readers/curated/t/x").read_text() == "curated/t/x"
+    assert sorted(path.name for path in (tmp_path / "work").iterdir() if path.name[0] != ".") == ["raw", "state"]
+    for key in ("curated/t/x", "raw/x"):
+        assert split.key_of(split.uri(key)) == key
+        assert split.read(key) == key.encode()
+    assert split.uri("curated/t/x") == f"file://{tmp_path}/readers/curated/t/x"
+    assert [item.key for item in split.list("")] == ["curated/t/x", "raw/x", "state/x"]
+    assert [item.key for item in split.list("curated/")] == ["curated/t/x"]
+    assert [item.key for item in split.list("raw/")] == ["raw/x"]
+    assert split.delete_prefix("") == 3
+    assert list(split.list("")) == []
+
+
+def test_each_of_two_stores_copies_and_deletes_its_own(split: Storage) -> None:
+    split.create("curated/x", b"1")
+    item = split.find("curated/x")
+    assert item is not None
+    split.copy(item, "curated/y")
+    assert b"".join(split.chunks(item)) == split.read("curated/y") == b"1"
+    with pytest.raises(StorageError, match="another store"):
+        split.copy(item, "raw/y")
+    etag = split.replace("curated/x", b"2", item.etag)
+    with pytest.raises(ObjectChangedError):
+        split.delete(item)
+    present = split.find("curated/x")
+    assert present is not None
+    assert present.etag == etag
+    split.delete(present)
+    assert split.find("curated/x") is None
+
+
+@pytest.mark.parametrize("uri", ["file:///elsewhere/x", "file://{}/work/curated/x", "file://{}/readers/raw/x"])
+def test_a_uri_in_the_wrong_store_has_no_key(split: Storage, tmp_path: Path, uri: str) -> None:
+    with pytest.raises(StorageError, match="neither below"):
+        split.key_of(uri.format(tmp_path))
+
+
+def test_one_root_for_both_is_one_store(tmp_path: Path) -> None:
+    assert isinstance(open_storage(f"file://{tmp_path}", f"file://{tmp_path}/"), LocalStorage)
 
 
 # --- URIs
@@ -448,7 +521,7 @@ class _BreakingClient:
 
 def test_a_broken_connection_is_taken_up_where_it_broke(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("jobs.runtime.storage.time.sleep", slept.append)
+    monkeypatch.setattr("jobs.runtime.s3_storage.time.sleep", slept.append)
     data = os.urandom(1_000)
     client = _BreakingClient(data, [300, 0, 0, 0, 500])
     storage = S3Storage(cast("Any", client), "b", "p")
@@ -459,7 +532,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(monkeypatch: pytest.Monk
 
 
 def test_a_connection_that_stays_broken_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.runtime.storage.time.sleep", lambda _: None)
+    monkeypatch.setattr("jobs.runtime.s3_storage.time.sleep", lambda _: None)
     client = _BreakingClient(b"secret data", [0] * 9)
     with pytest.raises(StorageError, match="s3://b/p/x broke off 5 times: ResponseStreamingError") as caught:
         list(S3Storage(cast("Any", client), "b", "p").chunks(ObjectInfo("x", 11, "", '"e"', 0.0)))

@@ -16,7 +16,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import VerificationError
-from jobs.runtime.storage import LocalStorage, Storage, open_storage
+from jobs.runtime.local_storage import LocalStorage
+from jobs.runtime.storage import Storage, open_storage
 from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
 from schemas.connector import parse_connector
 from schemas.feed import Feed
