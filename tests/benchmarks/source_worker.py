@@ -18,8 +18,9 @@ from jobs import pipeline
 from jobs.runtime.args import parse_args
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.decode import DecodePlan, KeyReferences, decode_task
+from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.manifest import DATA, Entry
-from jobs.runtime.storage import LocalStorage, open_storage
+from jobs.runtime.storage import open_storage
 
 
 def unpack(source: Path, root: Path) -> dict[str, Any]:
