@@ -22,7 +22,7 @@ from typing import Final
 
 from jobs.runtime.args import option
 from jobs.runtime.decode import Decoded
-from jobs.runtime.errors import NothingToDoError, ObjectChangedError
+from jobs.runtime.errors import ObjectChangedError
 from jobs.runtime.ledger import Run, latest_run, named_run, unfinished_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.manifest import Entry
@@ -127,11 +127,10 @@ def main(args: Args) -> None:
             named_run(workspace.storage, name, args.run_id) if args.run_id else unfinished_run(workspace.storage, name)
         )
         if run is None:
-            raise NothingToDoError(
-                f"no run of {name} waits for archive; run jobs/decrypt.py and jobs/transform.py first"
-            )
+            tell(f"nothing to do: no run of {name} waits for archive; jobs/decrypt.py starts one")
+            return
         archive(workspace, run, args.topic)
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(Args, main))
+    run_script(Args, main)

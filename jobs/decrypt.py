@@ -112,7 +112,11 @@ def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
         return named_run(storage, connector.name, args.run_id)
     run = unfinished_run(storage, connector.name)
     if run is not None and run.entry("decrypt") is not None:
-        tell(f"run {run.run_id}: decrypt was done before")
+        if not _is_raw_lost(workspace, run):
+            tell(f"run {run.run_id}: decrypt was done before")
+            return run
+        tell(f"run {run.run_id}: its clear parts have expired since; it is decrypted again")
+        run.reopen("decrypt")
         return run
     verdict = _wait(workspace, _delivery(connector.delivery, args))
     entries = _entries(workspace, verdict, allow_older=args.allow_older)
@@ -123,9 +127,18 @@ def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
             return run
         tell(f"run {run.run_id}: given up, for landing has changed since; a new run takes what is there now")
         run.abandon("landing changed before decrypt was done")
+        workspace.storage.delete_prefix(workspace.raw(run.run_id))
     if not any(entry.role in (DATA, SUPERSEDED) for entry in entries):
         return None
     return start_run(storage, Manifest(new_run_id(storage.now()), connector.name, entries, verdict.notes))
+
+
+def _is_raw_lost(workspace: Workspace, run: Run) -> bool:
+    """Tell whether what decrypt has left is gone before it was used: raw/ is kept for a few days only."""
+    if run.entry("transform") is not None:
+        return False
+    parts = Decoded.from_document(run.finished("decrypt")).parts
+    return any(workspace.storage.find(part.key) is None for part in parts[:1])
 
 
 def _delivery(delivery: Delivery, args: Args) -> Delivery:
@@ -227,4 +240,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(Args, main))
+    run_script(Args, main)

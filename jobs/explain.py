@@ -190,4 +190,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(Args, main))
+    run_script(Args, main)

@@ -119,4 +119,4 @@ def _row(column: ColumnGuess) -> tuple[str, str, str, str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(Args, main))
+    run_script(Args, main)

@@ -48,8 +48,8 @@ def main(args: Args) -> None:
     if args.sql is None:
         width = max(len(table.name) for table in tables)
         for table in tables:
-            rows = int(table.parameters.get("row_count", "0"))
-            print(f"{table.name:<{width}} {rows:>14,} rows in {len(table.partitions):>4} partitions  {table.comment}")
+            parts = f"{len(table.partitions):>4} partitions"
+            print(f"{table.name:<{width}} {table.rows:>14,} rows in {parts}  {table.comment}")
         return
     spark = open_session("cleanroom-etl query")
     for table in tables:
@@ -58,4 +58,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(Args, main))
+    run_script(Args, main)

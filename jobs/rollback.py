@@ -18,11 +18,12 @@ import dataclasses
 from dataclasses import dataclass
 
 from jobs.runtime.args import option
-from jobs.runtime.catalog import PublishedTable, open_catalog
+from jobs.runtime.catalog import open_catalog
 from jobs.runtime.errors import NothingToDoError, VerificationError
-from jobs.runtime.ledger import named_run
+from jobs.runtime.ledger import all_runs
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.progress import tell
+from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.script import run_script
 from jobs.runtime.storage import Storage, open_storage
 
@@ -45,35 +46,32 @@ def main(args: Args) -> None:
     storage = open_storage(args.root, args.curated_root)
     catalog = open_catalog(storage, args.catalog_database)
     present = catalog.get(args.table)
-    if present is None or not present.parameters.get("run_id"):
+    if present is None or not present.run_id:
         raise NothingToDoError(f"there is no table {args.table} of ours in {catalog.describe()}")
     target = args.to_run or present.parameters.get("previous_run")
     if not target:
-        raise NothingToDoError(
-            f"run {present.parameters['run_id']} is the first of table {args.table}; there is none before it"
-        )
-    connector = present.parameters["connector"]
-    with hold_lock(storage, connector):
-        entry = named_run(storage, connector, target).finished("publish")
+        raise NothingToDoError(f"run {present.run_id} is the first of table {args.table}; there is none before it")
+    with hold_lock(storage, present.parameters["connector"]):
+        known = all_runs(storage).get(target)
+        if known is None:
+            raise NothingToDoError(f"there is no run {target} below {storage.uri('state')}")
+        entry = known.run.finished("publish")
+        if args.table not in entry["tables"]:
+            raise NothingToDoError(f"run {target} did not publish table {args.table}")
         earlier = PublishedTable.from_document(entry["tables"][args.table])
         _check_data(storage, earlier)
-        parameters = {**earlier.parameters, "rolled_back_from": present.parameters["run_id"]}
+        parameters = {**earlier.parameters, "rolled_back_from": present.run_id}
         catalog.put(dataclasses.replace(earlier, parameters=parameters), present.version)
-    tell(
-        f"table {args.table} shows run {target} again ({earlier.parameters['row_count']} rows), "
-        f"no longer {present.parameters['run_id']}"
-    )
+    tell(f"table {args.table} shows run {target} again ({earlier.rows:,} rows), no longer {present.run_id}")
 
 
 def _check_data(storage: Storage, table: PublishedTable) -> None:
     """See that every folder the table would point to still has files."""
-    for location in [part.location for part in table.partitions] or [table.location]:
+    for location in table.locations:
         prefix = storage.key_of(location) + "/"
-        if next(storage.list(prefix), None) is None and table.parameters.get("row_count") != "0":
-            raise VerificationError(
-                f"{location} has no files any more; run {table.parameters['run_id']} cannot be shown again"
-            )
+        if next(storage.list(prefix), None) is None and table.rows:
+            raise VerificationError(f"{location} has no files any more; run {table.run_id} cannot be shown again")
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(Args, main))
+    run_script(Args, main)

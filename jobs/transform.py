@@ -24,15 +24,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs.runtime.args import option
-from jobs.runtime.catalog import PublishedTable
 from jobs.runtime.decode import Decoded
-from jobs.runtime.errors import ArgumentError, CatalogConflictError, NothingToDoError, RuntimeEnvironmentError
+from jobs.runtime.errors import ArgumentError, CatalogConflictError, RuntimeEnvironmentError
 from jobs.runtime.feed_run import FeedRun, is_good
 from jobs.runtime.keys import read_hash_keys
 from jobs.runtime.ledger import Run, named_run, unfinished_run
 from jobs.runtime.lock import Lock, hold_lock
 from jobs.runtime.progress import progress, tell
 from jobs.runtime.publication import check_shrink, published_table
+from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session, sibling_session
 from jobs.runtime.workspace import Workspace, open_workspace
@@ -41,6 +41,7 @@ from schemas.table import Table
 from transforms.columns.phone_library import metadata_version
 from transforms.profiles.registry import uses_libphonenumber
 
+_SWITCH_ATTEMPTS: Final = 5
 _FEEDS_AT_ONCE: Final = 4  # tables that are made at the same time: small ones leave cores idle between their stages
 
 
@@ -102,7 +103,7 @@ def _is_overtaken(workspace: Workspace, run: Run, done: Mapping[str, Any]) -> bo
         return False
     for name, entry in done["tables"].items():
         present = workspace.catalog.get(name)
-        now = present.parameters.get("run_id", "") if present is not None else ""
+        now = present.run_id if present is not None else ""
         if now not in (entry["base_run"], run.run_id):
             return True
     return False
@@ -126,19 +127,42 @@ def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -
     for name, entry in entries.items():
         before = present[name]
         if name in waiting:
-            table = _table_of(workspace, run, entry, before)
             lock.check()
-            workspace.catalog.put(table, before.version if before is not None else "")
-            tables[name] = dataclasses.asdict(table)
+            tables[name] = dataclasses.asdict(_switch(workspace, run, entry, before, name))
         elif before is not None:  # a run that died had got so far
             tables[name] = dataclasses.asdict(before)
         tell(f"run {run.run_id}: published table {name} with {entry['rows']:,} rows in {workspace.catalog.describe()}")
-    run.finish("publish", {"seconds": time.monotonic() - began, "tables": tables})
+    where = workspace.catalog.describe()
+    run.finish("publish", {"seconds": time.monotonic() - began, "catalog": where, "tables": tables})
+
+
+def _switch(
+    workspace: Workspace, run: Run, entry: Mapping[str, Any], before: PublishedTable | None, name: str
+) -> PublishedTable:
+    """Point the table to what the run has written.
+
+    A conflict is tried again as long as the table shows the same run as before: somebody has changed something about it
+    that is no business of ours, such as its statistics. Raises CatalogConflictError where that does not end.
+    """
+    attempts = 0
+    while True:
+        table = _table_of(workspace, run, entry, before)
+        try:
+            workspace.catalog.put(table, before.version if before is not None else "")
+        except CatalogConflictError:
+            attempts += 1
+            if attempts == _SWITCH_ATTEMPTS:
+                raise
+            time.sleep(2**attempts / 20)
+            before = workspace.catalog.get(name)
+            _check_base(before, name, run, entry["base_run"])
+        else:
+            return table
 
 
 def _check_base(present: PublishedTable | None, name: str, run: Run, base: str) -> None:
     """See that the table is still what the run has merged its rows with."""
-    now = present.parameters.get("run_id", "") if present is not None else ""
+    now = present.run_id if present is not None else ""
     if now != base:
         raise CatalogConflictError(
             f"table {name} shows run {now or 'none'} by now, and run {run.run_id} was made for {base or 'none'}; "
@@ -158,7 +182,7 @@ def _table_of(
 
 
 def _shows(present: PublishedTable | None, run: Run) -> bool:
-    return present is not None and present.parameters.get("run_id") == run.run_id
+    return present is not None and present.run_id == run.run_id
 
 
 def _phonenumbers(tables: Iterable[Table]) -> str:
@@ -190,10 +214,11 @@ def main(args: Args) -> None:
             named_run(workspace.storage, name, args.run_id) if args.run_id else unfinished_run(workspace.storage, name)
         )
         if run is None:
-            raise NothingToDoError(f"no run of {name} waits for transform; run jobs/decrypt.py first")
+            tell(f"nothing to do: no run of {name} waits for transform; jobs/decrypt.py starts one")
+            return
         transform(workspace, run, keys)
         publish(workspace, run, lock, allow_shrink=args.allow_shrink)
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(Args, main))
+    run_script(Args, main)

@@ -80,8 +80,8 @@ class NothingToDoError(PipelineError):
     """A step was asked for that has no run to work on."""
 
 
-def exit_code_of(job: Callable[[], None]) -> int:
-    """Run a job; return 0, or 1 after telling on standard error what went wrong.
+def failure_of(job: Callable[[], None]) -> str:
+    """Run a job; return what to tell the person on call where it failed, and nothing where it did not.
 
     An error that we do not know may carry data in its message (Spark prints the cell that it could not cast), so only
     its class, Spark's error condition and the places it passed through are shown.
@@ -89,14 +89,20 @@ def exit_code_of(job: Callable[[], None]) -> int:
     try:
         job()
     except (PipelineError, SchemaError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        return f"error: {error}"
     except Exception as error:  # noqa: BLE001  whatever it is, its message must not get out
-        print(f"error: {describe(error)}", file=sys.stderr)
-        for frame in traceback.extract_tb(error.__traceback__):
-            print(f"  at {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
-    else:
-        return 0
-    return 1
+        places = traceback.extract_tb(error.__traceback__)
+        lines = [f"  at {frame.filename}:{frame.lineno} in {frame.name}" for frame in places]
+        return "\n".join([f"error: {describe(error)}", *lines])
+    return ""
+
+
+def exit_code_of(job: Callable[[], None]) -> int:
+    """Run a job; return 0, or 1 after telling on standard error what went wrong."""
+    failure = failure_of(job)
+    if failure:
+        print(failure, file=sys.stderr)
+    return 1 if failure else 0
 
 
 def describe(error: BaseException) -> str:

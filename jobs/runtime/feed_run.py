@@ -12,7 +12,6 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.runtime.accounting import Accounting, FileAccount, check_rejects
-from jobs.runtime.catalog import PublishedTable
 from jobs.runtime.decode import Decoded, FileOutcome
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.ledger import Run
@@ -20,6 +19,7 @@ from jobs.runtime.merge import LOADED_THROUGH, VERSION_KEYS, FileCounts, Merge, 
 from jobs.runtime.parts import Part
 from jobs.runtime.progress import tell
 from jobs.runtime.publication import making_of
+from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.schema_change import check_same_hashes, schema_changes
 from jobs.runtime.snapshots import delivered_at, snapshot_of
 from jobs.runtime.workspace import Workspace
@@ -117,7 +117,7 @@ class FeedRun:
             "seconds": wrote - began,
             "verify_seconds": time.monotonic() - wrote,
             "load": feed.load,
-            "base_run": self._present.parameters.get("run_id", "") if self._present is not None else "",
+            "base_run": self._present.run_id if self._present is not None else "",
             **self._result(output, written, merged),
             "objects": len(written),
             "size": sum(file.size for file in written),
@@ -137,7 +137,7 @@ class FeedRun:
         schema = f"{ROW_ID} bigint, {SOURCE_FILE} string, {SOURCE_ROW} bigint, {text}"
         rows = sum(each.rows for each in self._files)
         if not self._replaces and self._present is not None:
-            rows += int(self._present.parameters.get("row_count", "0"))
+            rows += self._present.rows
         self._spark.conf.set("spark.sql.files.maxPartitionBytes", str(_INPUT_BYTES_A_TASK))
         self._spark.conf.set(
             "spark.sql.shuffle.partitions",
@@ -224,6 +224,7 @@ class FeedRun:
     def _verify(
         self, output: str, accounting: Accounting, merged: Merge | None
     ) -> tuple[list[WrittenFile], dict[str, int]]:
+        self._workspace.storage.delete_folder_markers(output)
         written = read_footers(self._workspace.storage, output, self.table)
         rows = sum(file.rows for file in written)
         kept = merged.kept if merged is not None and merged.rows is not None else 0
@@ -259,7 +260,7 @@ class FeedRun:
         if self.table.partitions:
             rows = sum(each["rows"] for each in partitions)
         elif untouched and self._present is not None:
-            rows = int(self._present.parameters.get("row_count", "0"))
+            rows = self._present.rows
         before = self._present.parameters if self._present is not None else {}
         has_versions = merged is not None and merged.versions is not None
         refreshed = self._feed.load == "full_refresh"

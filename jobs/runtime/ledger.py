@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import secrets
+from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs.runtime.errors import NothingToDoError, ObjectExistsError, StorageError
@@ -18,6 +20,8 @@ from jobs.runtime.storage import Storage
 STEPS: Final = ("decrypt", "transform", "publish", "archive")
 _ABANDONED: Final = "abandoned"
 _MOMENT: Final = "%Y%m%dT%H%M%SZ"
+_OVER: Final = {"archive.json", f"{_ABANDONED}.json"}  # a run with one of these is never taken up again
+_RUN_FILE: Final = re.compile(r"state/(?P<connector>[^/]+)/run=(?P<run>[^/]+)/(?P<name>[^/]+)")
 
 
 def new_run_id(now: float) -> str:
@@ -112,7 +116,7 @@ def start_run(storage: Storage, manifest: Manifest) -> Run:
 def unfinished_run(storage: Storage, connector: str) -> Run | None:
     """Return the oldest run that is neither complete nor given up."""
     for run_id, names in _runs(storage, connector).items():
-        if "manifest.json" in names and not names & {"archive.json", f"{_ABANDONED}.json"}:
+        if "manifest.json" in names and not names & _OVER:
             return Run(storage, connector, run_id)
     return None
 
@@ -131,6 +135,27 @@ def named_run(storage: Storage, connector: str, run_id: str) -> Run:
     except StorageError:
         raise NothingToDoError(f"there is no run {run_id} of {connector}") from None
     return run
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A run of some connector, and whether there is nothing left to do in it."""
+
+    run: Run
+    is_over: bool
+
+
+def all_runs(storage: Storage) -> dict[str, KnownRun]:
+    """Return the runs of all connectors by their ids, oldest first."""
+    files: dict[tuple[str, str], set[str]] = {}
+    for item in storage.list("state/"):
+        match = _RUN_FILE.fullmatch(item.key)
+        if match is not None:
+            files.setdefault((match["run"], match["connector"]), set()).add(match["name"])
+    return {
+        run_id: KnownRun(Run(storage, connector, run_id), bool(names & _OVER))
+        for (run_id, connector), names in sorted(files.items())
+    }
 
 
 def _runs(storage: Storage, connector: str) -> dict[str, set[str]]:

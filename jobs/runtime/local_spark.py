@@ -23,6 +23,7 @@ _OLDEST_JAVA: Final = 17
 _DEFAULTS: Final = """\
 spark.driver.memory 2g
 spark.driver.extraJavaOptions -XX:+UseParallelGC
+spark.hadoop.fs.s3.impl org.apache.hadoop.fs.s3a.S3AFileSystem
 """
 
 _LOGGING: Final = """\

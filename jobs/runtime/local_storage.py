@@ -175,6 +175,9 @@ class LocalStorage:
                 self.delete(item)
         return count
 
+    def delete_folder_markers(self, prefix: str) -> None:
+        """Do nothing: folders of a disk are no files."""
+
 
 def _local_etag(state: os.stat_result) -> str:
     return f"{state.st_ino:x}-{state.st_size:x}-{state.st_mtime_ns:x}"

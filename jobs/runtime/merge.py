@@ -14,9 +14,9 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.runtime.catalog import PublishedPartition, PublishedTable
 from jobs.runtime.errors import CatalogConflictError
 from jobs.runtime.published_rows import rows_of
+from jobs.runtime.published_table import PublishedPartition, PublishedTable
 from schemas.feed import Dedup, Feed
 from schemas.table import Table
 from transforms.frames import merging

@@ -7,9 +7,9 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.runtime.catalog import PublishedPartition, PublishedTable, describe_table
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.merge import LOADED_THROUGH, VERSION_KEYS, VERSIONS
+from jobs.runtime.published_table import PublishedPartition, PublishedTable, describe_table
 from schemas.feed import Feed
 from schemas.table import DEFAULT_KEY, Table
 from transforms.frames.mapping import country_field
@@ -74,7 +74,7 @@ def _country_source(feed: Feed, table: Table) -> str:
 
 def check_shrink(table: Table, run_id: str, present: PublishedTable | None, rows: int, *, allow_shrink: bool) -> None:
     """Raise VerificationError where the table would lose a greater share of its rows than its file allows."""
-    before = int(present.parameters.get("row_count", "0")) if present is not None else 0
+    before = present.rows if present is not None else 0
     if rows < before * (1 - table.max_shrink) and not allow_shrink:
         raise VerificationError(
             f"run {run_id} would shrink table {table.name} from {before:,} to {rows:,} rows, by more than the "

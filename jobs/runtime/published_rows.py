@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from jobs.runtime.catalog import PublishedPartition, PublishedTable
+from jobs.runtime.published_table import PublishedPartition, PublishedTable
 from schemas.table import Table, spark_type
 
 
@@ -24,7 +24,7 @@ def rows_of(
     if present is None:
         return spark.createDataFrame([], schema), 0
     if not table.partitions:
-        return spark.read.schema(schema).parquet(present.location), int(present.parameters.get("row_count", "0"))
+        return spark.read.schema(schema).parquet(present.location), present.rows
     wanted = None if values is None else frozenset(values)
     parts = [each for each in present.partitions if wanted is None or each.values in wanted]
     return _read(spark, schema, parts, len(table.partitions)), sum(each.rows for each in parts)

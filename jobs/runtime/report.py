@@ -46,7 +46,7 @@ def make_report(workspace: Workspace, run: Run, archived: dict[str, Any]) -> dic
             "publish": _step(published["seconds"]),
             "archive": _step(archived["seconds"], sum(entry.size for entry in manifest.entries)),
         },
-        "catalog": workspace.catalog.describe(),
+        "catalog": published["catalog"],
         "rejects": workspace.storage.uri(workspace.rejects(run.run_id).rstrip("/")),
         "archive": workspace.storage.uri(workspace.archive(run.run_id).rstrip("/")),
     }

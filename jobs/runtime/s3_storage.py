@@ -29,6 +29,7 @@ class S3Storage:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self.root = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._clock: tuple[float, float] | None = None  # S3's time and the machine's, of the last answer
 
     def uri(self, key: str) -> str:
         """Return the full URI of ``key``."""
@@ -39,30 +40,38 @@ class S3Storage:
         return below(self.root, uri)
 
     def now(self) -> float:
-        """Return S3's time, from the date of a small answer."""
-        answer = self._call("list_objects_v2", Prefix=self._prefix, MaxKeys=1)
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
-        return email.utils.parsedate_to_datetime(date).timestamp() if date else time.time()
+        """Return S3's time: the date of its last answer, and how long ago that was."""
+        if self._clock is None:
+            self._call("list_objects_v2", Prefix=f"{self._prefix}state/", MaxKeys=1)
+        date, at = self._clock or (time.time(), time.monotonic())
+        return date + time.monotonic() - at
 
     def _call(self, operation: str, **parameters: Any) -> Any:
         try:
-            return getattr(self._client, operation)(Bucket=self._bucket, **parameters)
+            answer = getattr(self._client, operation)(Bucket=self._bucket, **parameters)
         except ClientError as error:
             raise _translate(
                 error, f"s3://{self._bucket}/{parameters.get('Key', parameters.get('Prefix', ''))}"
             ) from None
         except BotoCoreError as error:
             raise StorageError(f"{operation} on bucket {self._bucket} failed: {describe(error)}") from None
+        date = (answer or {}).get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date:
+            self._clock = (email.utils.parsedate_to_datetime(date).timestamp(), time.monotonic())
+        return answer
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the newest versions; ``version`` is filled by ``find`` alone, for a listing does not have it."""
+        for entry in self._entries(prefix):
+            if not entry["Key"].endswith("/"):
+                key = entry["Key"].removeprefix(self._prefix)
+                yield ObjectInfo(key, entry["Size"], "", entry["ETag"], entry["LastModified"].timestamp())
+
+    def _entries(self, prefix: str) -> Iterator[Mapping[str, Any]]:
         parameters: dict[str, Any] = {"Prefix": self._prefix + prefix}
         while True:
             page = self._call("list_objects_v2", **parameters)
-            for entry in page.get("Contents", []):
-                if not entry["Key"].endswith("/"):
-                    key = entry["Key"].removeprefix(self._prefix)
-                    yield ObjectInfo(key, entry["Size"], "", entry["ETag"], entry["LastModified"].timestamp())
+            yield from page.get("Contents", [])
             if not page.get("IsTruncated"):
                 return
             parameters["ContinuationToken"] = page["NextContinuationToken"]
@@ -91,18 +100,26 @@ class S3Storage:
                     position += len(chunk)
                     failures = 0
             except BotoCoreError as error:
-                failures += 1
-                if failures >= _READ_ATTEMPTS:
-                    raise StorageError(f"{self.uri(item.key)} broke off {failures} times: {describe(error)}") from None
-                time.sleep(2**failures / 10)
+                failures = self._failed(item.key, failures, error)
 
     def read(self, key: str) -> bytes:
-        """Return the object's bytes."""
-        try:
-            data: bytes = self._call("get_object", Key=self._prefix + key)["Body"].read()
-        except BotoCoreError as error:
-            raise StorageError(f"{self.uri(key)} cannot be read: {describe(error)}") from None
-        return data
+        """Return the object's bytes, all of one state."""
+        failures = 0
+        while True:
+            try:
+                data: bytes = self._call("get_object", Key=self._prefix + key)["Body"].read()
+            except BotoCoreError as error:
+                failures = self._failed(key, failures, error)
+            else:
+                return data
+
+    def _failed(self, key: str, failures: int, error: BotoCoreError) -> int:
+        """Wait a little after an answer that broke off; StorageError where that was once too often."""
+        failures += 1
+        if failures >= _READ_ATTEMPTS:
+            raise StorageError(f"{self.uri(key)} broke off {failures} times: {describe(error)}") from None
+        time.sleep(2**failures / 10)
+        return failures
 
     def create(self, key: str, data: bytes) -> str:
         """Put with If-None-Match."""
@@ -149,6 +166,12 @@ class S3Storage:
             raise ObjectChangedError(f"{self.uri(item.key)} was replaced in the meantime")
         with contextlib.suppress(ObjectMissingError):
             self._call("delete_object", Key=self._prefix + item.key, IfMatch=item.etag)
+
+    def delete_folder_markers(self, prefix: str) -> None:
+        """Delete the empty objects, named with a slash at the end, that S3A leaves for folders."""
+        for entry in self._entries(prefix):
+            if entry["Key"].endswith("/") and not entry["Size"]:
+                self._call("delete_object", Key=entry["Key"])
 
     def delete_prefix(self, prefix: str) -> int:
         """Delete a thousand objects a call, with their earlier versions: clear data must not live on as one."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from jobs.runtime.catalog import PublishedTable
 from jobs.runtime.errors import VerificationError
+from jobs.runtime.published_table import PublishedTable
 from schemas.table import Table
 
 _WHOLE: Final = ("smallint", "int", "bigint")

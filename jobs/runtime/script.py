@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from jobs.runtime.args import option, parse_args, usage
-from jobs.runtime.errors import exit_code_of
+from jobs.runtime.errors import failure_of
 
 _Args = TypeVar("_Args")
 
@@ -23,9 +23,15 @@ class ConnectorArgs:
     run_id: str | None = option("work on this run instead of the next one", default=None)
 
 
-def run_script(kind: type[_Args], main: Callable[[_Args], None]) -> int:
-    """Run ``main`` with the arguments ``kind`` from the command line; return the exit status of the process."""
+def run_script(kind: type[_Args], main: Callable[[_Args], None]) -> None:
+    """Run ``main`` with the arguments ``kind`` from the command line, or show the help.
+
+    Where it fails, the process exits with 1 and the failure as its last words, which Glue shows as the run's error.
+    Where it succeeds it just returns, for not every runner takes an exit, even one with status 0, for a success.
+    """
     if "--help" in sys.argv[1:]:
         print(usage(kind, sys.argv[0]))
-        return 0
-    return exit_code_of(lambda: main(parse_args(kind, sys.argv[1:])))
+        return
+    failure = failure_of(lambda: main(parse_args(kind, sys.argv[1:])))
+    if failure:
+        raise SystemExit(failure)

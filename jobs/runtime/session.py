@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any, Final
 
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from jobs.runtime.errors import RuntimeEnvironmentError
+from jobs.runtime.errors import RuntimeEnvironmentError, describe
+from jobs.runtime.progress import tell
 
 _SETTINGS: Final = {
     # Same results everywhere: one time zone, and ANSI said aloud (Spark 3.5 has it off by default, 4 on).
@@ -58,7 +60,7 @@ def open_session(name: str) -> SparkSession:
     """
     builder = SparkSession.builder.appName(name)
     given = SparkConf()
-    unset = {key: value for key, value in _DEFAULTS.items() if not given.contains(key)}
+    unset = {key: value for key, value in {**_DEFAULTS, **_region()}.items() if not given.contains(key)}
     for key, value in {**_SETTINGS, **unset}.items():
         builder = builder.config(key, value)
     packages = Path(__file__).resolve().parents[2]
@@ -69,7 +71,26 @@ def open_session(name: str) -> SparkSession:
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     _check_locale(session)
+    _let_glue_measure(session)
     return session
+
+
+def _region() -> dict[str, str]:
+    """Tell S3A the Region that the AWS clients are in: it takes one for granted where nobody says."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return {"spark.hadoop.fs.s3a.endpoint.region": region} if region else {}
+
+
+def _let_glue_measure(session: SparkSession) -> None:
+    """Make a GlueContext where there is one, since Glue reports its own metrics only then. Nothing else needs it."""
+    try:
+        from awsglue.context import GlueContext  # noqa: PLC0415  only Glue has it
+    except ImportError:
+        return
+    try:
+        GlueContext(session.sparkContext)
+    except Exception as error:  # noqa: BLE001  the package without the rest of Glue, or another release's
+        tell(f"warning: Glue's own metrics are not reported: {describe(error)}")
 
 
 def sibling_session(session: SparkSession) -> SparkSession:

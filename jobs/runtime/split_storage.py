@@ -90,3 +90,7 @@ class SplitStorage:
             return self._apart.delete_prefix(prefix)
         both = self._prefix.startswith(prefix)
         return self._rest.delete_prefix(prefix) + (self._apart.delete_prefix(self._prefix) if both else 0)
+
+    def delete_folder_markers(self, prefix: str) -> None:
+        """Delete what stands for folders in the store that ``prefix`` is in."""
+        self._store(prefix).delete_folder_markers(prefix)

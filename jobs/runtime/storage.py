@@ -65,6 +65,9 @@ class Storage(Protocol):
     def delete_prefix(self, prefix: str) -> int:
         """Delete everything below ``prefix`` for good, earlier versions too; return how many objects that were."""
 
+    def delete_folder_markers(self, prefix: str) -> None:
+        """Delete what stands for folders below ``prefix`` and is no file: readers want files alone."""
+
 
 def open_storage(root: str, curated_root: str | None = None) -> Storage:
     """Open the store at ``root``, a ``file://`` or ``s3://`` URI, whose curated/ may be below another root.

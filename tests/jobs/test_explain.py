@@ -109,7 +109,12 @@ def told(spark: SparkSession, field: str, raw: str, country: str | None, name: s
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """Run the program with this command line; return its exit status."""
     monkeypatch.setattr(sys, "argv", ["explain.py", *words])
-    return run_script(Args, explain.main)
+    try:
+        run_script(Args, explain.main)
+    except SystemExit as end:
+        print(end.code, file=sys.stderr)
+        return 1
+    return 0
 
 
 @pytest.mark.parametrize(

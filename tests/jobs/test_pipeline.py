@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,10 @@ from jobs.runtime.errors import (
     TooManyRejectsError,
     VerificationError,
 )
+from jobs.runtime.file_catalog import FileCatalog
 from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.lock import hold_lock
+from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.storage import open_storage
 from tests.jobs.conftest import PIPELINE, Site
 
@@ -178,10 +182,52 @@ def test_the_same_command_again_changes_nothing(site: Site, capsys: pytest.Captu
     assert {name: (site.root / name).read_bytes() for name in files_below(site.root)} == before
 
 
-def test_the_three_jobs_do_what_the_pipeline_does(site: Site) -> None:
+def test_clear_parts_that_expired_before_they_were_used_are_made_again(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
     delivery = site.deliver(90)
-    with pytest.raises(NothingToDoError, match="decrypt"):
-        transform.main(parse_args(transform.Args, site.arguments("connector", "root", "hash-key")))
+    keys = ("envelope-key", "pgp-key", "pgp-passphrase", "quiet-seconds")
+    decrypt_args = parse_args(decrypt.Args, site.arguments("connector", "root", *keys))
+    decrypt.main(decrypt_args)
+    shutil.rmtree(site.root / "raw")
+    capsys.readouterr()
+    run(site)
+    assert "its clear parts have expired since; it is decrypted again" in capsys.readouterr().out
+    assert len(published(site)) == delivery.expected.distinct_emails
+    assert files_below(site.landing) == set()
+
+
+def test_a_change_of_the_table_that_is_not_ours_does_not_stop_a_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.deliver(60)
+    run(site)
+    site.deliver(60, seed=8)
+    put, changes = FileCatalog.put, iter([True, True, False])
+
+    def somebody_else_was_quicker(self: FileCatalog, table: PublishedTable, version: str) -> None:
+        if next(changes, False):  # statistics of the table, say
+            present = self.get(table.name)
+            assert present is not None
+            more = {**present.parameters, "note": present.parameters.get("note", "") + "!"}
+            put(self, dataclasses.replace(present, parameters=more), present.version)
+        put(self, table, version)
+
+    monkeypatch.setattr(FileCatalog, "put", somebody_else_was_quicker)
+    before = catalog(site)["parameters"]["run_id"]
+    run(site, "--allow-shrink")
+    after = catalog(site)["parameters"]
+    assert (after["run_id"] != before, after["previous_run"]) == (True, before)
+
+
+def test_the_three_jobs_do_what_the_pipeline_does(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    delivery = site.deliver(90)
+    transform.main(parse_args(transform.Args, site.arguments("connector", "root", "hash-key")))
+    archive.main(parse_args(archive.Args, site.arguments("connector", "root")))
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split("; ")[0] for line in told] == [
+        f"nothing to do: no run of aep_profiles waits for {step}" for step in ("transform", "archive")
+    ]
     keys = ("envelope-key", "pgp-key", "pgp-passphrase", "quiet-seconds")
     decrypt.main(parse_args(decrypt.Args, site.arguments("connector", "root", *keys)))
     with pytest.raises(NothingToDoError, match="publish"):

@@ -1,4 +1,4 @@
-"""AWS as far as moto's server goes: storage, secrets, symmetric KMS, topics, the catalog; all on this machine."""
+"""AWS on this machine: storage, secrets, symmetric KMS, topics, the catalog."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+
+from tests.fixtures.aws_stand_in import AwsStandIn, aws_stand_in
 
 _NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def aws_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def aws_server() -> Iterator[AwsStandIn]:
+    with aws_stand_in() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(aws_server: AwsStandIn) -> str:
+    return aws_server.endpoint
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,4 @@
-"""One table of behaviours for the catalogs. Behind Glue's is moto, with the two rules that it does not keep added.
-
-moto ignores UpdateTable's VersionId and takes batches of any size; AWS refuses a stale version with
-ConcurrentModificationException and batches over 100 (25 to delete) with a validation error (AWS Glue API reference).
-"""
+"""One table of behaviours for the catalogs, and what Glue's alone must do."""
 
 from __future__ import annotations
 
@@ -17,38 +13,22 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from jobs.runtime.catalog import (
-    Catalog,
-    FileCatalog,
-    GlueCatalog,
-    PublishedColumn,
-    PublishedPartition,
-    PublishedTable,
-    describe_table,
-    open_catalog,
-    partition_input,
-    storage_descriptor,
-    table_input,
-)
+from jobs.runtime.catalog import Catalog, open_catalog
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.errors import CatalogConflictError, PipelineError
+from jobs.runtime.file_catalog import FileCatalog
+from jobs.runtime.glue_catalog import GlueCatalog, partition_input, storage_descriptor, table_input
 from jobs.runtime.local_storage import LocalStorage
+from jobs.runtime.published_table import PublishedColumn, PublishedPartition, PublishedTable, describe_table
 from jobs.runtime.storage import open_storage
 from tests.jobs.runtime.conftest import new_name
 
-BATCH_LIMITS = {
-    "batch_create_partition": ("PartitionInputList", 100),
-    "batch_update_partition": ("Entries", 100),
-    "batch_delete_partition": ("PartitionsToDelete", 25),
-}
 
-
-class StrictGlue:
-    """moto's Glue with AWS's rules for versions and batches; ``stops_before`` ends a run at that operation."""
+class WatchedGlue:
+    """A client of Glue that notes the sizes of batches; ``stops_before`` ends a run at that operation."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._mutex = threading.Lock()
         self.stops_before = ""
         self.batches: list[tuple[str, int]] = []
 
@@ -56,25 +36,12 @@ class StrictGlue:
         def call(**parameters: Any) -> Any:
             if operation == self.stops_before:
                 raise KeyboardInterrupt
-            if operation in BATCH_LIMITS:
-                name, limit = BATCH_LIMITS[operation]
-                self.batches.append((operation, len(parameters[name])))
-                if not 1 <= len(parameters[name]) <= limit:
-                    raise self._error("ValidationException", operation)
-            with self._mutex:
-                if operation == "update_table" and "VersionId" in parameters:
-                    present = self._client.get_table(
-                        DatabaseName=parameters["DatabaseName"], Name=parameters["TableInput"]["Name"]
-                    )
-                    if present["Table"]["VersionId"] != parameters["VersionId"]:
-                        raise self._error("ConcurrentModificationException", operation)
-                return getattr(self._client, operation)(**parameters)
+            if operation.startswith("batch_"):
+                (items,) = (value for value in parameters.values() if isinstance(value, list | tuple))
+                self.batches.append((operation, len(items)))
+            return getattr(self._client, operation)(**parameters)
 
         return call
-
-    @staticmethod
-    def _error(code: str, operation: str) -> ClientError:
-        return ClientError({"Error": {"Code": code, "Message": "refused"}}, operation)
 
 
 @pytest.fixture(params=["file", "file-s3", "glue"])
@@ -88,13 +55,13 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Catalog:
 
 
 @pytest.fixture
-def glue(aws: str) -> StrictGlue:
+def glue(aws: str) -> WatchedGlue:
     del aws
-    return StrictGlue(boto3.client("glue"))
+    return WatchedGlue(boto3.client("glue"))
 
 
 @pytest.fixture
-def glue_catalog(glue: StrictGlue) -> GlueCatalog:
+def glue_catalog(glue: WatchedGlue) -> GlueCatalog:
     database = new_name("db")
     glue.create_database(DatabaseInput={"Name": database})
     return GlueCatalog(glue, database)  # type: ignore[arg-type]
@@ -280,7 +247,7 @@ def test_the_catalog_is_chosen_by_the_database(aws: str, tmp_path: Path) -> None
 # --- Glue alone
 
 
-def test_more_partitions_than_a_batch_takes(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+def test_more_partitions_than_a_batch_takes(glue: WatchedGlue, glue_catalog: GlueCatalog) -> None:
     values = [f"{number:03d}" for number in range(230)]
     glue_catalog.put(table("r1", *values), "")
     assert glue.batches == [("batch_create_partition", size) for size in (100, 100, 30)]
@@ -293,7 +260,7 @@ def test_more_partitions_than_a_batch_takes(glue: StrictGlue, glue_catalog: Glue
     ]
 
 
-def names_of_partitions(glue: StrictGlue, catalog: GlueCatalog) -> list[tuple[str, str]]:
+def names_of_partitions(glue: WatchedGlue, catalog: GlueCatalog) -> list[tuple[str, str]]:
     """Return how each partition describes its columns, which readers go by."""
     found = glue.get_partitions(DatabaseName=catalog._database, TableName="people")["Partitions"]
     return sorted(
@@ -305,7 +272,7 @@ def names_of_partitions(glue: StrictGlue, catalog: GlueCatalog) -> list[tuple[st
 WIDER = (*table("r1").columns, PublishedColumn("city", "string", ""))
 
 
-def test_partitions_that_stay_are_left_alone(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+def test_partitions_that_stay_are_left_alone(glue: WatchedGlue, glue_catalog: GlueCatalog) -> None:
     first = table("r1", "CA", "DE", "US")
     glue_catalog.put(first, "")
     glue.batches.clear()
@@ -317,7 +284,7 @@ def test_partitions_that_stay_are_left_alone(glue: StrictGlue, glue_catalog: Glu
 
 
 def test_other_columns_of_the_table_are_other_columns_of_every_partition(
-    glue: StrictGlue, glue_catalog: GlueCatalog
+    glue: WatchedGlue, glue_catalog: GlueCatalog
 ) -> None:
     first = table("r1", "CA", "DE")
     glue_catalog.put(first, "")
@@ -329,7 +296,7 @@ def test_other_columns_of_the_table_are_other_columns_of_every_partition(
 
 
 def test_after_an_interruption_every_partition_gets_the_new_columns_too(
-    glue: StrictGlue, glue_catalog: GlueCatalog
+    glue: WatchedGlue, glue_catalog: GlueCatalog
 ) -> None:
     first = table("r1", "CA", "DE")
     glue_catalog.put(first, "")
@@ -345,14 +312,14 @@ def test_after_an_interruption_every_partition_gets_the_new_columns_too(
     assert names_of_partitions(glue, glue_catalog) == [("CA", "email age city"), ("DE", "email age city")]
 
 
-def test_tables_of_others_are_not_ours(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+def test_tables_of_others_are_not_ours(glue: WatchedGlue, glue_catalog: GlueCatalog) -> None:
     glue_catalog.put(table("r1"), "")
     for name, parameters in (("theirs", {"classification": "parquet"}), ("bare", {})):
         glue.create_table(DatabaseName=glue_catalog._database, TableInput={"Name": name, "Parameters": parameters})
     assert glue_catalog.names() == ["people"]
 
 
-def test_partitions_that_others_made_have_no_rows_to_tell(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+def test_partitions_that_others_made_have_no_rows_to_tell(glue: WatchedGlue, glue_catalog: GlueCatalog) -> None:
     made = table("r1", "CA")
     glue_catalog.put(made, "")
     request = partition_input(made, PublishedPartition(("XX",), "s3://b/theirs/country=XX"))
@@ -371,7 +338,7 @@ def test_partitions_that_others_made_have_no_rows_to_tell(glue: StrictGlue, glue
     "operation", ["batch_create_partition", "batch_update_partition", "batch_delete_partition", "update_table"]
 )
 def test_an_interrupted_switch_is_finished_by_putting_again(
-    glue: StrictGlue, glue_catalog: GlueCatalog, operation: str
+    glue: WatchedGlue, glue_catalog: GlueCatalog, operation: str
 ) -> None:
     glue_catalog.put(table("r1", "CA", "DE"), "")
     version = get(glue_catalog).version
@@ -404,7 +371,7 @@ def test_an_interrupted_switch_is_finished_by_putting_again(
     assert without_version(get(glue_catalog)) == table("r3", "CA")
 
 
-def test_an_interrupted_creation_is_finished_by_putting_again(glue: StrictGlue, glue_catalog: GlueCatalog) -> None:
+def test_an_interrupted_creation_is_finished_by_putting_again(glue: WatchedGlue, glue_catalog: GlueCatalog) -> None:
     glue.stops_before = "batch_create_partition"
     with pytest.raises(KeyboardInterrupt):
         glue_catalog.put(table("r1", "CA"), "")
@@ -427,7 +394,7 @@ def test_partitions_that_glue_refuses_stop_the_switch() -> None:
     [
         (
             ClientError({"Error": {"Code": "AccessDeniedException", "Message": "secret"}}, "GetTable"),
-            r"Glue database db: get_table failed: ClientError \(AccessDeniedException\)",
+            "Glue database db: access denied for get_table. The job's role .* where Lake Formation governs",
         ),
         (EndpointConnectionError(endpoint_url="http://secret"), "get_table failed: EndpointConnectionError"),
     ],
@@ -440,6 +407,57 @@ def test_what_aws_refuses_is_told_without_its_message(error: Exception, message:
     with pytest.raises(PipelineError, match=message) as caught:
         GlueCatalog(Client(), "db").get("people")  # type: ignore[arg-type]
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_is_missing_is_made(aws: str) -> None:
+    del aws
+    catalog = GlueCatalog(boto3.client("glue"), new_name("missing"))
+    assert (catalog.names(), catalog.get("people")) == ([], None)
+    catalog.put(table("r1", "CA"), "")
+    assert without_version(get(catalog)) == table("r1", "CA")
+    assert catalog.names() == ["people"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("AccessDeniedException", "glue:CreateDatabase"), ("AlreadyExistsException", "found no such thing")],
+)
+def test_a_database_that_cannot_be_made_is_told(code: str, message: str) -> None:
+    calls: list[str] = []
+
+    def refusal(code: str, operation: str) -> ClientError:
+        return ClientError({"Error": {"Code": code, "Message": "secret"}}, operation)
+
+    class Client:
+        def get_table(self, **_: object) -> None:
+            raise refusal("EntityNotFoundException", "GetTable")
+
+        def create_table(self, **_: object) -> None:
+            calls.append("table")
+            raise refusal("EntityNotFoundException", "CreateTable")
+
+        def create_database(self, **_: object) -> None:
+            calls.append("database")
+            raise refusal(code, "CreateDatabase")
+
+    with pytest.raises(PipelineError, match=message) as caught:
+        GlueCatalog(Client(), "db").put(table("r1"), "")  # type: ignore[arg-type]
+    assert "secret" not in str(caught.value)
+    assert calls == (["table", "database"] if "Access" in code else ["table", "database", "table"])
+
+
+@pytest.mark.parametrize("partitioned", [True, False])
+@pytest.mark.parametrize(("load", "kept"), [("full_refresh", 4), ("append", 1), ("upsert", 1)])
+def test_tables_that_change_often_leave_no_versions_behind(
+    glue: WatchedGlue, glue_catalog: GlueCatalog, load: str, kept: int, *, partitioned: bool
+) -> None:
+    values = ("CA",) if partitioned else ()
+    for number in range(4):
+        parameters = {"run_id": f"r{number}", "load": load}
+        version = get(glue_catalog).version if number else ""
+        glue_catalog.put(table(f"r{number}", *values, partitioned=partitioned, parameters=parameters), version)
+    versions = glue.get_table_versions(DatabaseName=glue_catalog._database, TableName="people")["TableVersions"]
+    assert len(versions) == kept
 
 
 def test_the_table_request() -> None:

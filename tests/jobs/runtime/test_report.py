@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from jobs.runtime.catalog import FileCatalog
 from jobs.runtime.configuration import load_configuration
+from jobs.runtime.file_catalog import FileCatalog
 from jobs.runtime.ledger import Run, start_run
 from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest
@@ -112,7 +112,7 @@ def run(workspace: Workspace) -> Run:
         ],
     }
     run.finish("transform", {"attempt": 1, "tables": {"customer_profile": entry}})
-    run.finish("publish", {"seconds": 0.004, "tables": {}})
+    run.finish("publish", {"seconds": 0.004, "catalog": "file:///data/acme/state/catalog", "tables": {}})
     return run
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.runtime.catalog import PublishedColumn, PublishedTable
 from jobs.runtime.errors import VerificationError
+from jobs.runtime.published_table import PublishedColumn, PublishedTable
 from jobs.runtime.schema_change import check_same_hashes, schema_changes
 from schemas.table import Table, parse_table
 

@@ -339,9 +339,39 @@ def test_what_is_deleted_by_prefix_leaves_no_version_behind(aws: str) -> None:
     assert not answer.get("DeleteMarkers")
 
 
+def test_markers_of_folders_go_and_files_stay(store: Store) -> None:
+    store.write("curated/t/country=CA/part", b"rows")
+    if isinstance(store.storage, S3Storage):
+        bucket = store.storage.root.split("/")[2]
+        for key in ("curated/t/", "curated/t/country=CA/", "raw/"):
+            boto3.client("s3").put_object(Bucket=bucket, Key=f"base/our/{key}", Body=b"")
+        store.storage.delete_folder_markers("curated/t/")
+        found = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix="base/our/")["Contents"]
+        assert [entry["Key"] for entry in found] == ["base/our/curated/t/country=CA/part", "base/our/raw/"]
+    else:
+        store.storage.delete_folder_markers("curated/t/")
+    assert store.storage.read("curated/t/country=CA/part") == b"rows"
+
+
 def test_the_clock_is_the_stores(store: Store) -> None:
     before = time.time()
     assert before - 2 <= store.storage.now() <= time.time() + 1
+
+
+def test_s3_is_not_asked_for_the_time_after_it_has_told_it() -> None:
+    asked: list[str] = []
+    date = "Sun, 22 Nov 2026 12:00:00 GMT"
+
+    class Client:
+        def list_objects_v2(self, **parameters: Any) -> dict[str, Any]:
+            asked.append(parameters["Prefix"])
+            return {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+
+    storage = S3Storage(cast("Any", Client()), "b", "p")
+    first = storage.now()
+    assert first == pytest.approx(dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC).timestamp(), abs=1)
+    assert first <= storage.now() <= first + 1
+    assert asked == ["p/state/"]  # where every job may list
 
 
 def _folder(store: Store) -> Path:
@@ -540,10 +570,11 @@ def test_a_connection_that_stays_broken_is_given_up(monkeypatch: pytest.MonkeyPa
     assert "secret" not in str(caught.value)
 
 
-def test_a_small_object_whose_connection_breaks_is_an_error_of_ours() -> None:
-    storage = S3Storage(cast("Any", _BreakingClient(b"data", [2, 0])), "b", "p")
-    with pytest.raises(StorageError, match="s3://b/p/x cannot be read: ResponseStreamingError"):
-        _ = storage.read("x") + storage.read("x")
+def test_a_small_object_whose_connection_breaks_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.runtime.s3_storage.time.sleep", lambda _: None)
+    assert S3Storage(cast("Any", _BreakingClient(b"data", [0, 0])), "b", "p").read("x") == b"data"
+    with pytest.raises(StorageError, match="s3://b/p/x broke off 5 times: ResponseStreamingError"):
+        S3Storage(cast("Any", _BreakingClient(b"data", [0] * 5)), "b", "p").read("x")
 
 
 def test_an_unreachable_s3_is_an_error_of_ours() -> None:
