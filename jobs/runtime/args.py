@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeVar
 
 from jobs.runtime.errors import ArgumentError
@@ -56,7 +56,8 @@ def parse_args(kind: type[_Args], argv: Sequence[str]) -> _Args:
     hints = typing.get_type_hints(kind)
     problems: list[str] = []
     values: dict[str, Any] = {}
-    for name, text in dict(_pairs(argv, {name for name in fields if hints[name] is bool}, problems)).items():
+    flags = {name for name in fields if hints[name] is bool}
+    for name, text in dict(_pairs(argv, fields.keys(), flags, problems)).items():
         if name not in fields:
             if name not in GLUE_ARGUMENTS:
                 known = [_flag(field) for field in fields]
@@ -89,8 +90,14 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _pairs(argv: Sequence[str], flags: set[str], problems: list[str]) -> list[tuple[str, str | None]]:
-    """Split the command line into names and values; a flag may stand without a value."""
+def _pairs(
+    argv: Sequence[str], known: Collection[str], flags: set[str], problems: list[str]
+) -> list[tuple[str, str | None]]:
+    """Split the command line into names and values; a flag may stand without a value.
+
+    Glue passes its own arguments along, a value that looks like a name among them
+    (``--python-modules-installer-option --no-index``); getResolvedOptions takes no notice of either.
+    """
     pairs: list[tuple[str, str | None]] = []
     left = list(argv)
     while left:
@@ -104,13 +111,20 @@ def _pairs(argv: Sequence[str], flags: set[str], problems: list[str]) -> list[tu
         name = written.replace("-", "_")
         if equals:
             pairs.append((name, value))
-        elif left and not left[0].startswith("--") and not (name in flags and left[0].lower() not in ("true", "false")):
+        elif (
+            left and not left[0].startswith("--") and not (name in flags and left[0].lower() not in ("true", "false"))
+        ) or (name in GLUE_ARGUMENTS and left and not _is_name(left[0], known)):
             pairs.append((name, left.pop(0)))
         elif name in flags or name in GLUE_ARGUMENTS:
             pairs.append((name, None))
         else:
             pairs.append((name, ""))
     return pairs
+
+
+def _is_name(word: str, known: Collection[str]) -> bool:
+    name = word.removeprefix("--").partition("=")[0].replace("-", "_")
+    return name in known or name in GLUE_ARGUMENTS
 
 
 def _convert(name: str, text: str | None, hint: Any, problems: list[str]) -> Any:

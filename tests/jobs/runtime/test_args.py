@@ -51,6 +51,23 @@ def test_a_value_is_what_glue_passes(words: list[str], value: str) -> None:
     assert parse_args(Args, words).src == value
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--python-modules-installer-option", "--no-index", "--src", "v"],
+        ["--src", "v", "--python-modules-installer-option", "--no-index"],
+        ["--python-modules-installer-option=--no-index", "--src", "v"],
+        ["--enable-metrics", "--src", "v"],
+        ["--enable-metrics", "", "--src", "v"],
+        ["--enable-metrics", "--src=v"],
+        ["--enable-metrics", "--TempDir", "s3://b/t", "--src", "v"],
+        ["--conf", "spark.x=y --conf spark.z=1", "--src", "v"],
+    ],
+)
+def test_what_is_glues_own_is_passed_over_even_where_its_value_looks_like_a_name(words: list[str]) -> None:
+    assert parse_args(Args, words).src == "v"
+
+
 @pytest.mark.parametrize("words", [["--run-id", "r"], ["--run_id", "r"], ["--run-id=r"], ["--run_id=r"]])
 def test_hyphens_and_underscores_are_one(words: list[str]) -> None:
     assert parsed(*words)["run_id"] == "r"
