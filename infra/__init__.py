@@ -1,0 +1,1 @@
+"""What brings the jobs to AWS: building, deploying, checking and costing a stack. Nothing else imports this room."""
