@@ -5,6 +5,7 @@
 SHELL   := /bin/bash
 GLUE    ?= 6.0
 VENV    ?= .venv-glue-$(GLUE)
+CHECKS_VENV ?= .venv-template-checks
 ROWS    ?= 50000
 SIZES   ?= 1000000 2000000 5000000
 PYTEST_ARGS ?=
@@ -21,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 unexport SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deliveries test check format explain conformance profiles bench clean
+.PHONY: help setup demo demo-aws deliveries test test-aws check check-template format explain conformance profiles bench build deploy destroy doctor cost clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,17 +46,32 @@ demo: setup ## Write a realistic encrypted delivery, run the job on it, show the
 		--pgp-key file:$(CURDIR)/.demo/keys/pgp.sec --pgp-passphrase file:$(CURDIR)/.demo/keys/pgp.pass --quiet-seconds 0
 	@python -m tests.demo.show_table --root .demo/root --table customer_profile
 
+demo-aws: setup ## The same on S3, Secrets Manager, KMS, SNS and the Glue catalog, all played on this machine
+	@python -m tests.demo.demo_aws --rows $(ROWS)
+
 deliveries: setup ## Write a made-up delivery of every source: OUT=folder (ROWS=… of each)
 	@test -n "$(OUT)" || { echo "error: say where: make deliveries OUT=build/deliveries"; exit 1; }
 	@python -m tests.fixtures.deliveries "$(OUT)" --rows $(ROWS)
 
-test: setup ## Run the whole suite
-	python -m pytest $(PYTEST_ARGS)
+test: setup ## Run the suite
+	python -m pytest --ignore tests/aws $(PYTEST_ARGS)
 
-check: setup ## Lint, formatting and types
+test-aws: setup ## Run the jobs on S3 and the Glue catalog, played on this machine; S3A comes from Maven Central
+	python -m pytest tests/aws $(PYTEST_ARGS)
+
+check: setup check-template ## Lint, formatting and types; the CloudFormation template
 	ruff format --check .
 	ruff check .
 	mypy
+
+check-template: $(CHECKS_VENV)/ready ## Check the CloudFormation template, without AWS
+	$(CHECKS_VENV)/bin/python -m infra.cloudformation.check
+
+$(CHECKS_VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv --clear $(CHECKS_VENV)
+	$(CHECKS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "pip==25.3"
+	$(CHECKS_VENV)/bin/python -m pip install --quiet --group template-checks
+	@touch $@
 
 format: setup ## Format, and mend what the linter can mend
 	ruff format .
@@ -74,5 +90,29 @@ profiles: setup ## Write the reference table of the profiles anew, transforms/pr
 bench: setup ## Measure speed and memory beside DuckDB, pandas, cryptography and GnuPG (SIZES="1000000 …")
 	python -m tests.benchmarks.run --rows $(SIZES)
 
+# On update a stack keeps its Glue release, unless the person names one.
+named_glue = $(if $(filter command environment,$(firstword $(origin GLUE))),--glue $(GLUE))
+region = $(if $(REGION),--region "$(REGION)")
+yes = $(if $(filter 1 yes true,$(YES)),--yes)
+
+build: setup ## Build what Glue runs from this commit, and prove that its wheels install (GLUE=5.1 for that release)
+	@python -m infra.build --glue $(GLUE) $(BUILD_ARGS)
+
+deploy: setup ## Upload and change a stack: STACK=… BUCKET=… PARAMETERS="Name=value …" TAGS="k=v …" COMMIT=… YES=1
+	@python -m infra.deploy --stack "$(STACK)" --bucket "$(BUCKET)" $(named_glue) $(region) $(yes) \
+		$(if $(PARAMETERS),--parameters="$$PARAMETERS") $(if $(TAGS),--tags="$$TAGS") \
+		$(if $(COMMIT),--commit "$(COMMIT)") $(DEPLOY_ARGS)
+
+destroy: setup ## Delete a stack and keep its data: STACK=… YES=1
+	@python -m infra.destroy --stack "$(STACK)" $(region) $(yes)
+
+doctor: setup ## Say what is not well with a deployed stack, and what mends it: STACK=…
+	@python -m infra.doctor --stack "$(STACK)" $(region) $(DOCTOR_ARGS)
+
+# ROWS has a default that is for demos.
+named_rows = $(if $(filter command environment,$(firstword $(origin ROWS))),--rows "$(ROWS)")
+cost: setup ## Reckon what a nightly load costs, beside DataBrew: ROWS=10000000 (default: 1, 10 and 100 million)
+	@python -m infra.cost $(named_rows) $(named_glue) $(COST_ARGS)
+
 clean: ## Delete everything that was made here
-	rm -rf .venv-glue-* .demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv-glue-* $(CHECKS_VENV) .demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
