@@ -33,6 +33,9 @@ GLUE_ARGUMENTS: Final = frozenset(
     """.split()  # noqa: SIM905  a word list
 )
 
+#: Words without a name before them that Glue's launcher may put among its own; getResolvedOptions passes them over.
+_STRAY: Final = ("true", "false", "")
+
 _Args = TypeVar("_Args")
 
 
@@ -102,6 +105,8 @@ def _pairs(
     left = list(argv)
     while left:
         word = left.pop(0)
+        if word in _STRAY:
+            continue
         if not word.startswith("--") or word == "--":
             problems.append(
                 f"{word!r} has no --name before it" if "=" not in word else "a value has no --name before it"

@@ -82,9 +82,18 @@ class S3Storage:
             head = self._call("head_object", Key=self._prefix + key)
         except ObjectMissingError:
             return None
+        except AccessRefusedError:
+            # S3 says 404 only to those who may list; of a right to list a prefix it is documented only for listings.
+            if self._is_absent(key):
+                return None
+            raise
         return ObjectInfo(
             key, head["ContentLength"], head.get("VersionId", ""), head["ETag"], head["LastModified"].timestamp()
         )
+
+    def _is_absent(self, key: str) -> bool:
+        page = self._call("list_objects_v2", Prefix=self._prefix + key, MaxKeys=1)
+        return not any(entry["Key"] == self._prefix + key for entry in page.get("Contents", []))
 
     def chunks(self, item: ObjectInfo, offset: int = 0) -> Iterator[bytes]:
         """Yield the bytes of that state; a connection that breaks is taken up where it broke."""
@@ -201,6 +210,10 @@ class ObjectMissingError(StorageError):
     """There is no such object."""
 
 
+class AccessRefusedError(StorageError):
+    """The role may not do that, or may not know whether there is such an object."""
+
+
 def _state(item: ObjectInfo) -> dict[str, str]:
     return {"VersionId": item.version} if item.version else {"IfMatch": item.etag}
 
@@ -222,7 +235,7 @@ def _translate(error: ClientError, uri: str) -> StorageError:
             f"{uri} is not in the state that was expected"
         )
     if code in ("403", "AccessDenied"):
-        return StorageError(
+        return AccessRefusedError(
             f"{uri}: access denied for {error.operation_name}; see the role's policy and the bucket's key"
         )
     return StorageError(f"{uri}: {error.operation_name} failed with {code}")

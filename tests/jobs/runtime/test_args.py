@@ -62,6 +62,7 @@ def test_a_value_is_what_glue_passes(words: list[str], value: str) -> None:
         ["--enable-metrics", "--src=v"],
         ["--enable-metrics", "--TempDir", "s3://b/t", "--src", "v"],
         ["--conf", "spark.x=y --conf spark.z=1", "--src", "v"],
+        ["true", "--job-bookmark-option", "job-bookmark-disable", "--src", "v", "true"],
     ],
 )
 def test_what_is_glues_own_is_passed_over_even_where_its_value_looks_like_a_name(words: list[str]) -> None:

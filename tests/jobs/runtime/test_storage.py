@@ -577,6 +577,35 @@ def test_a_small_object_whose_connection_breaks_is_read_again(monkeypatch: pytes
         S3Storage(cast("Any", _BreakingClient(b"data", [0] * 5)), "b", "p").read("x")
 
 
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [([], None), (["p/state/xy"], None), (["p/state/x"], "access denied"), (None, "access denied")],
+)
+def test_what_may_be_listed_but_not_asked_for_is_looked_up_in_a_listing(
+    listed: list[str] | None, expected: str | None
+) -> None:
+    def refusal(operation: str) -> ClientError:
+        answer = {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        return ClientError(cast("Any", answer), operation)
+
+    class Client:
+        def head_object(self, **_: Any) -> None:
+            raise refusal("HeadObject")
+
+        def list_objects_v2(self, **parameters: Any) -> dict[str, Any]:
+            assert parameters == {"Bucket": "b", "Prefix": "p/state/x", "MaxKeys": 1}
+            if listed is None:
+                raise refusal("ListObjectsV2")
+            return {"Contents": [{"Key": key} for key in listed]}
+
+    storage = S3Storage(cast("Any", Client()), "b", "p")
+    if expected is None:
+        assert storage.find("state/x") is None
+    else:
+        with pytest.raises(StorageError, match=expected):
+            storage.find("state/x")
+
+
 def test_an_unreachable_s3_is_an_error_of_ours() -> None:
     class Client:
         def __getattr__(self, _: str) -> Any:
