@@ -43,7 +43,8 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = "cleanroom_etl.zip"
 TEMPLATE: Final = "cleanroom-etl.yaml"
 TEMPLATE_SOURCE: Final = f"infra/cloudformation/{TEMPLATE}"
-_ROOMS: Final = ("jobs", "transforms", "schemas")
+#: What runs on Glue.
+PACKAGED: Final = ("jobs", "transforms", "schemas")
 _NOT_RUN: Final = ("ruff.toml", ".md")  # endings of what readers and linters need, and Glue does not
 _IN_ROOM: Final = 2  # parts of the path of a file that is in a room itself
 _LISTED: Final = 10
@@ -59,7 +60,7 @@ class Args:
 
 def package_entries(commit: Commit) -> dict[str, bytes]:
     """Return the files of the package by name: code and data of every room that runs on Glue."""
-    return commit.read_all(path for path in commit.files(*_ROOMS) if not path.endswith(_NOT_RUN))
+    return commit.read_all(path for path in commit.files(*PACKAGED) if not path.endswith(_NOT_RUN))
 
 
 def script_entries(commit: Commit) -> dict[str, bytes]:

@@ -33,7 +33,6 @@ ASKED_ELSEWHERE = {
     "WriteLogs": "Glue itself writes logs",
     "WriteMetrics": "Glue itself writes metrics",
     "FindOpenUploads": "Glue's own committer of Spark's files looks for uploads",
-    "AskForFolders": "older releases of S3A ask for folders above the one they write to",
     "s3:AbortMultipartUpload": "an upload is given up only where it fails",
     "s3:GetObjectTagging": "a bucket without versions",
     "AskForFiles": "the janitor asks for a file alone only where a folder that is needed lies below its own",
