@@ -314,7 +314,7 @@ def _moments(workspace: Workspace, run: Run, feed: Feed) -> dict[int, str]:
     moments = {entry.ordinal: delivered_at(entry.name, entry.modified, delivery) for entry in run.manifest.data}
     if feed.load != "partition_overwrite":
         return moments
-    newest = max((moment.partition(" ")[2] for moment in moments.values()), default="")
+    newest = max((moment.rpartition(" ")[2] for moment in moments.values()), default="")
     told = {entry.ordinal: snapshot_of(entry.name, delivery) for entry in run.manifest.data}
     return {ordinal: snapshot.time if snapshot is not None else newest for ordinal, snapshot in told.items()}
 

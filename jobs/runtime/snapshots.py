@@ -14,7 +14,13 @@ from schemas.delivery import Delivery
 _PARTS: Final = ("year", "month", "day", "hour", "minute", "second")
 _UNIX_SECONDS, _UNIX_MILLISECONDS = 10, 13
 _NUMBER_WIDTH: Final = 30
-_FORMS: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_FORMS: Final = {
+    8: "%Y%m%d",
+    12: "%Y%m%d%H%M",
+    14: "%Y%m%d%H%M%S",
+    17: "%Y%m%d%H%M%S%f",
+    20: "%Y%m%d%H%M%S%f",
+}
 _YEARS: Final = range(1970, 2100)  # a number that would be a time of another year is a serial number
 
 
