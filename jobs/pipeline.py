@@ -25,7 +25,7 @@ from jobs.runtime.lock import hold_lock
 from jobs.runtime.notify import check_topic, send
 from jobs.runtime.progress import tell
 from jobs.runtime.script import run_script
-from jobs.runtime.workspace import Workspace, open_workspace
+from jobs.runtime.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,7 @@ def _tell_nothing_to_do(workspace: Workspace) -> None:
 def main(args: Args) -> None:
     """Run this job by itself."""
     check_topic(args.topic)
-    workspace = open_workspace(
-        args.connector,
-        args.table,
-        args.root,
-        curated_root=args.curated_root,
-        catalog_database=args.catalog_database,
-    )
+    workspace = transform.workspace_of(args)
     keys = transform.read_keys(args, workspace.tables.values())
     try:
         pipeline(workspace, args, keys)

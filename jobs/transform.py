@@ -59,6 +59,17 @@ class Args(ConnectorArgs):
     allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
 
 
+def workspace_of(args: Args) -> Workspace:
+    """Open the workspace that the arguments name, its catalog included."""
+    return open_workspace(
+        args.connector,
+        args.table,
+        args.root,
+        curated_root=args.curated_root,
+        catalog_database=args.catalog_database,
+    )
+
+
 def read_keys(args: Args, tables: Iterable[Table]) -> dict[str, bytes]:
     """Return the hash keys that the tables need, by their names. Raises ArgumentError where one is missing."""
     keyed = [table for table in tables if table.key_names]
@@ -200,13 +211,7 @@ def _phonenumbers(tables: Iterable[Table]) -> str:
 
 def main(args: Args) -> None:
     """Run this job by itself."""
-    workspace = open_workspace(
-        args.connector,
-        args.table,
-        args.root,
-        curated_root=args.curated_root,
-        catalog_database=args.catalog_database,
-    )
+    workspace = workspace_of(args)
     keys = read_keys(args, workspace.tables.values())
     name = workspace.connector.name
     with hold_lock(workspace.storage, name) as lock:

@@ -29,6 +29,7 @@ KEYS = [
     "a b/c d.csv",
     "a%20b.csv",
     "a+b.csv",
+    "a:b 12:00.csv",
     "country=DE/part=1.csv",
     "landing/Zoë 😀.csv",
     "landing/x#y?z&w.csv",
