@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -33,6 +33,14 @@ class Place(NamedTuple):
         """Return the address by which CloudFormation reads a template from there."""
         # the bucket in the path, not in the host's name: dots in its name would not fit the certificate
         return f"{s3.meta.endpoint_url}/{self.bucket}/{self.key(name)}"
+
+
+#: What S3 answers where a bucket has no such setting (Amazon S3 API reference, error responses).
+_NEVER_MADE: Final = (
+    "NoSuchBucketPolicy",
+    "NoSuchPublicAccessBlockConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError",
+)
 
 
 def build_prefix(commit: str) -> str:
@@ -92,8 +100,15 @@ def _warnings(s3: S3Client, bucket: str) -> list[str]:
             f"s3://{bucket} is not versioned: whoever overwrites a build leaves no trace. "
             f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
         )
-    if not _asked(s3.get_bucket_encryption, bucket).get("ServerSideEncryptionConfiguration"):
+    encryption = _asked(s3.get_bucket_encryption, bucket).get("ServerSideEncryptionConfiguration", {})
+    if not encryption:
         found.append(f"s3://{bucket} shows no default encryption (every bucket made since 2023 has it)")
+    keys = [rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in encryption.get("Rules", [])]
+    if any(key.get("SSEAlgorithm", "").startswith("aws:kms") and key.get("KMSMasterKeyID") for key in keys):
+        found.append(
+            f"s3://{bucket} encrypts with a key of its own, which the jobs' roles may not use: they fail at once, "
+            "unless it is the stack's data key. A bucket with S3's own keys (SSE-S3) will do for code"
+        )
     block = _asked(s3.get_public_access_block, bucket).get("PublicAccessBlockConfiguration", {})
     if not block or not all(block.values()):
         found.append(
@@ -105,10 +120,12 @@ def _warnings(s3: S3Client, bucket: str) -> list[str]:
 
 
 def _asked(call: Callable[..., Any], bucket: str) -> Mapping[str, Any]:
-    """Return the answer, or nothing where that setting was never made or may not be read."""
+    """Return the answer, or nothing where that setting was never made. What may not be read is told."""
     try:
         answer: Mapping[str, Any] = call(Bucket=bucket)
-    except ClientError:
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code", "") not in _NEVER_MADE:
+            tell(f"warning: s3://{bucket} could not be looked at: {explain(error)}")
         return {}
     return answer
 

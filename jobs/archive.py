@@ -28,7 +28,9 @@ from jobs.runtime.lock import hold_lock
 from jobs.runtime.manifest import Entry
 from jobs.runtime.notify import check_topic, send
 from jobs.runtime.progress import tell
+from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.report import make_report, message_of, summary_of, write_report
+from jobs.runtime.retention import folders_of
 from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.snapshots import newest_snapshots
 from jobs.runtime.workspace import Workspace, open_workspace
@@ -98,13 +100,20 @@ def _move(workspace: Workspace, run: Run, entry: Entry, *, quarantined: bool) ->
 
 
 def _drop_leftovers(workspace: Workspace, run: Run) -> None:
-    """Delete staged rows, and what attempts that were not published have left beside the one that was."""
+    """Delete staged rows, and what attempts have left of which nothing was published.
+
+    A table may have been published by an earlier attempt than another table of the same run.
+    """
     entry = run.finished("transform")
+    tables = [PublishedTable.from_document(each) for each in run.finished("publish")["tables"].values()]
+    needed = set().union(*(folders_of(workspace.storage, table) for table in tables))
     for name in entry["tables"]:
         workspace.storage.delete_prefix(workspace.staged(name, run.run_id))
         for folder in (workspace.curated(name, run.run_id), workspace.versions(name, run.run_id)):
             for number in range(1, entry["attempt"]):
-                workspace.storage.delete_prefix(f"{folder}attempt={number}/")
+                left = f"{folder}attempt={number}/"
+                if not any(f"{key}/".startswith(left) for key in needed):
+                    workspace.storage.delete_prefix(left)
 
 
 def _snapshots(workspace: Workspace, run: Run) -> dict[str, str]:

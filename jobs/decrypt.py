@@ -105,7 +105,10 @@ def _check_not_empty(workspace: Workspace, run: Run, decoded: Decoded) -> None:
 
 
 def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
-    """Find the run to work on. One that has not got past decrypt is given up where landing has changed since."""
+    """Find the run to work on. One that has not got past decrypt is given up where landing has changed since.
+
+    Not so one whose clear parts expired after it had begun to transform: a table may show it already.
+    """
     connector = workspace.connector
     storage = workspace.storage
     if args.run_id is not None:
@@ -121,7 +124,7 @@ def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
     verdict = _wait(workspace, _delivery(connector.delivery, args))
     entries = _entries(workspace, verdict, allow_older=args.allow_older)
     if run is not None:
-        if {(entry.name, entry.etag) for entry in entries} == {
+        if run.has_begun("transform") or {(entry.name, entry.etag) for entry in entries} == {
             (entry.name, entry.etag) for entry in run.manifest.entries
         }:
             return run
@@ -137,8 +140,8 @@ def _is_raw_lost(workspace: Workspace, run: Run) -> bool:
     """Tell whether what decrypt has left is gone before it was used: raw/ is kept for a few days only."""
     if run.entry("transform") is not None:
         return False
-    parts = Decoded.from_document(run.finished("decrypt")).parts
-    return any(workspace.storage.find(part.key) is None for part in parts[:1])
+    there = {item.key for item in workspace.storage.list(workspace.raw(run.run_id))}
+    return any(part.key not in there for part in Decoded.from_document(run.finished("decrypt")).parts)
 
 
 def _delivery(delivery: Delivery, args: Args) -> Delivery:

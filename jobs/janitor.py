@@ -2,9 +2,9 @@
 
     spark-submit jobs/janitor.py --root file:///data/acme --keep-days 14
 
-Of each table: the files of runs that are over and older than --keep-days, unless the table points to them or did so
-before its last run. Of each connector: clear parts in raw/ that a run which is over has left. Runs that are not
-finished, and files of runs that the ledger does not know, are never touched. Python alone runs this too.
+Of each table: the files of runs that are over and older than --keep-days, unless the table points to them, has done so
+since then, or did before its last run. Of each connector: clear parts in raw/ that a run which is over has left. Runs
+that are not finished, and files of runs that the ledger does not know, are never touched. Python alone runs this too.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pathlib import Path
 if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import contextlib
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.runtime.args import option
-from jobs.runtime.catalog import open_catalog
-from jobs.runtime.errors import ArgumentError, LockedError
+from jobs.runtime.catalog import Catalog, open_catalog
+from jobs.runtime.errors import ArgumentError, CatalogConflictError, LockedError, StorageError
 from jobs.runtime.ledger import KnownRun, all_runs
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.objects import ObjectInfo
@@ -41,7 +42,8 @@ class Args:
     catalog_database: str | None = option(
         "Glue database the tables are in, instead of documents below --root", default=None
     )
-    keep_days: int = option("what was published in so many days can be rolled back to", default=14)
+    connector: str | None = option("look at the tables and clear parts of this one alone", default=None)
+    keep_days: int = option("what a table has shown in so many days can be rolled back to", default=14)
     dry_run: bool = option("only say what would be deleted", default=False)
 
 
@@ -54,21 +56,30 @@ def main(args: Args) -> None:
     since = dt.datetime.fromtimestamp(storage.now(), dt.UTC) - dt.timedelta(days=args.keep_days)
     for name in catalog.names():
         table = catalog.get(name)
-        if table is None:
-            continue
-        try:
-            with hold_lock(storage, table.parameters["connector"]):
-                table = catalog.get(name)
-                if table is not None:
-                    _clean_table(storage, table, since, dry_run=args.dry_run)
-        except LockedError as error:
-            tell(f"table {name}: left for the next time: {error}")
+        if table is not None and table.is_ours and args.connector in (None, table.parameters["connector"]):
+            with _unless_in_use(f"table {name}"), hold_lock(storage, table.parameters["connector"]):
+                _clean_table(storage, _settled(catalog, table), since, dry_run=args.dry_run)
     for connector in sorted({known.run.connector for known in all_runs(storage).values()}):
-        try:
-            with hold_lock(storage, connector):
+        if args.connector in (None, connector):
+            with _unless_in_use(f"connector {connector}"), hold_lock(storage, connector):
                 _clean_raw(storage, connector, dry_run=args.dry_run)
-        except LockedError as error:
-            tell(f"connector {connector}: left for the next time: {error}")
+
+
+@contextlib.contextmanager
+def _unless_in_use(what: str) -> Iterator[None]:
+    """Leave ``what`` alone where it is locked, being switched, or lies elsewhere, and go on with the rest."""
+    try:
+        yield
+    except (LockedError, CatalogConflictError, StorageError) as error:
+        tell(f"{what}: left for the next time: {error}")
+
+
+def _settled(catalog: Catalog, seen: PublishedTable) -> PublishedTable:
+    """Return the table as it stands under the lock. Raises CatalogConflictError where it is being switched."""
+    table = catalog.get(seen.name)
+    if table is None or table.claimed_by or table.parameters.get("connector") != seen.parameters["connector"]:
+        raise CatalogConflictError("somebody is switching it")
+    return table
 
 
 def _clean_table(storage: Storage, table: PublishedTable, since: dt.datetime, *, dry_run: bool) -> None:

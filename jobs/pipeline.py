@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs import archive, decrypt, transform
-from jobs.runtime.errors import PipelineError, describe
 from jobs.runtime.ledger import latest_run
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.notify import check_topic, send
@@ -62,8 +61,8 @@ def main(args: Args) -> None:
     try:
         pipeline(workspace, args, keys)
     except Exception as error:
-        text = str(error) if isinstance(error, PipelineError) else describe(error)
-        send(args.topic, f"cleanroom-etl: {workspace.connector.name} failed", {"message": text})
+        # The class alone: texts name files as their source has called them, and belong into the log.
+        send(args.topic, f"cleanroom-etl: {workspace.connector.name} failed", {"error": type(error).__name__})
         raise
 
 

@@ -31,7 +31,7 @@ from jobs.runtime.keys import read_hash_keys
 from jobs.runtime.ledger import Run, named_run, unfinished_run
 from jobs.runtime.lock import Lock, hold_lock
 from jobs.runtime.progress import progress, tell
-from jobs.runtime.publication import check_shrink, published_table
+from jobs.runtime.publication import check_shrink, present_table, published_table
 from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session, sibling_session
@@ -128,7 +128,7 @@ def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -
     began = time.monotonic()
     tables = {}
     entries = run.finished("transform")["tables"]
-    present = {name: workspace.catalog.get(name) for name in entries}
+    present = {name: _seen(workspace, name) for name in entries}
     waiting = {name: entry for name, entry in entries.items() if not _shows(present[name], run)}
     for name, entry in waiting.items():  # all or none, as far as can be told before
         _check_base(present[name], name, run, entry["base_run"])
@@ -143,8 +143,8 @@ def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -
         elif before is not None:  # a run that died had got so far
             tables[name] = dataclasses.asdict(before)
         tell(f"run {run.run_id}: published table {name} with {entry['rows']:,} rows in {workspace.catalog.describe()}")
-    where = workspace.catalog.describe()
-    run.finish("publish", {"seconds": time.monotonic() - began, "catalog": where, "tables": tables})
+    entry = {"seconds": time.monotonic() - began, "at": workspace.storage.now(), "tables": tables}
+    run.finish("publish", {**entry, "catalog": workspace.catalog.describe()})
 
 
 def _switch(
@@ -165,10 +165,18 @@ def _switch(
             if attempts == _SWITCH_ATTEMPTS:
                 raise
             time.sleep(2**attempts / 20)
-            before = workspace.catalog.get(name)
+            before = _seen(workspace, name)
+            if before is not None and _shows(before, run):  # our own call, whose answer was lost and which was repeated
+                return before
             _check_base(before, name, run, entry["base_run"])
         else:
             return table
+
+
+def _seen(workspace: Workspace, name: str) -> PublishedTable | None:
+    """Return the table as the catalog has it, one that is only being made included; never one of somebody else."""
+    present_table(workspace.catalog, name)
+    return workspace.catalog.get(name)
 
 
 def _check_base(present: PublishedTable | None, name: str, run: Run, base: str) -> None:
@@ -177,7 +185,7 @@ def _check_base(present: PublishedTable | None, name: str, run: Run, base: str) 
     if now != base:
         raise CatalogConflictError(
             f"table {name} shows run {now or 'none'} by now, and run {run.run_id} was made for {base or 'none'}; "
-            "nothing was published. Run again: the rows are merged anew"
+            "it was left as it is. Run again: the rows are merged anew"
         )
 
 
@@ -193,7 +201,7 @@ def _table_of(
 
 
 def _shows(present: PublishedTable | None, run: Run) -> bool:
-    return present is not None and present.run_id == run.run_id
+    return present is not None and present.run_id == run.run_id and not present.claimed_by
 
 
 def _phonenumbers(tables: Iterable[Table]) -> str:

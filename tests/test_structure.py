@@ -13,7 +13,9 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 MODULES = sorted(
-    path.relative_to(PROJECT) for room in ("jobs", "transforms", "schemas", "infra") for path in (PROJECT / room).rglob("*.py")
+    path.relative_to(PROJECT)
+    for room in ("jobs", "transforms", "schemas", "infra")
+    for path in (PROJECT / room).rglob("*.py")
 )
 #: Which rooms a room may import, itself included.
 ALLOWED = {

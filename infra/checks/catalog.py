@@ -21,7 +21,7 @@ def check_database(stack: Stack) -> Iterable[Finding]:
         yield problem(
             subject,
             f"is not in the Data Catalog of {stack.account.region}",
-            f"make deploy with CreateDatabase=true, or: aws glue create-database --database-input Name={name}",
+            f"aws glue create-database --database-input Name={name}",
         )
         return
     database = answer["Database"]

@@ -15,7 +15,9 @@ def check_connector(stack: Stack) -> Iterable[Finding]:
         return
     if not all(split_uri(uri)):
         yield problem(
-            "connector", f"{uri} is no s3:// address of a file", "deploy with ConnectorFile=s3://bucket/name.toml"
+            "connector",
+            f"{uri} is no s3:// address of a file",
+            "deploy with ConnectorFile=s3://<CodeBucket>/definitions/connectors/<ConnectorName>.toml",
         )
     elif is_there(stack, uri):
         yield ok("connector", f"{uri} is there")

@@ -18,7 +18,7 @@ from jobs.runtime.ledger import Run
 from jobs.runtime.merge import LOADED_THROUGH, VERSION_KEYS, FileCounts, Merge, merge, newer_versions, partitions_after
 from jobs.runtime.parts import Part
 from jobs.runtime.progress import tell
-from jobs.runtime.publication import making_of
+from jobs.runtime.publication import making_of, present_table
 from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.schema_change import check_same_hashes, schema_changes
 from jobs.runtime.snapshots import delivered_at, snapshot_of
@@ -68,7 +68,7 @@ class FeedRun:
         self._files = [each for each in decoded.files if is_good(each, feed)]
         self._parts = [part for part in decoded.parts if part.feed == feed.name]
         table = workspace.tables[feed.name]
-        self._present = workspace.catalog.get(table.name)
+        self._present = present_table(workspace.catalog, table.name)
         extras = _extra_columns(table, feed, self._parts, self._present)
         self.table = table.with_extra_columns(extras) if extras else table
         self._feed = feed.with_extra_fields(extras)

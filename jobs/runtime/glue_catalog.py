@@ -163,18 +163,19 @@ class GlueCatalog:
         run_id = table.run_id
         present = self.get(table.name)
         # A run that died while switching had set the table's columns already: then all partitions are set again.
-        described = present.columns if present is not None and not present.parameters.get("switching_to") else None
+        described = present.columns if present is not None and not present.claimed_by else None
         if present is None:
             if expected_version:
                 raise CatalogConflictError(f"table {table.name} was deleted since this run looked; run again")
             self._create(table, run_id)
+            if not table.partition_keys:
+                return
             present = self.get(table.name)
-        elif present.parameters.get("switching_to") not in (None, "", run_id):
+        elif present.claimed_by not in ("", run_id):
             raise CatalogConflictError(
-                f"run {present.parameters['switching_to']} is in the middle of publishing {table.name}; "
-                "run it again first"
+                f"run {present.claimed_by} is in the middle of publishing {table.name}; run it again first"
             )
-        elif present.parameters.get("switching_to") != run_id:
+        elif present.claimed_by != run_id:
             if present.version != expected_version:
                 raise CatalogConflictError(
                     f"table {table.name} was changed by somebody else since this run looked; run again"
@@ -197,7 +198,11 @@ class GlueCatalog:
         self._call("update_table", TableInput=table_input(table), VersionId=present.version, SkipArchive=True)
 
     def _create(self, table: PublishedTable, run_id: str) -> None:
-        request = table_input(table, {"switching_to": run_id})
+        """Make the table: whole where it has no partitions, else claimed, showing no run before it has them."""
+        request = table_input(table)
+        if table.partition_keys:
+            parameters = {"connector": table.parameters.get("connector", "")}
+            request = table_input(dataclasses.replace(table, parameters=parameters), {"switching_to": run_id})
         try:
             self._call("create_table", TableInput=request)
         except _NotFoundError:

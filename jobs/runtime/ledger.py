@@ -89,6 +89,10 @@ class Run:
             else:
                 return number
 
+    def has_begun(self, step: str) -> bool:
+        """Tell whether there was an attempt at ``step``."""
+        return self.storage.find(self.key(f"{step}.attempt-1.json")) is not None
+
     def abandon(self, reason: str) -> None:
         """Give the run up for good; its objects, where they are still there, go to a new one."""
         self.finish(_ABANDONED, {"reason": reason})

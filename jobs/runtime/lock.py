@@ -8,15 +8,18 @@ import os
 import platform
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from jobs.runtime.errors import LockedError, ObjectChangedError, ObjectExistsError, StorageError
+from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.storage import Storage
 
 LEASE_SECONDS: Final = 120.0
 _RENEW_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 5.0
 
 
 class Lock:
@@ -105,7 +108,7 @@ def _acquire(storage: Storage, key: str, holder: dict[str, Any], connector: str)
         other = json.loads(storage.read(key))
         if other["token"] == holder["token"]:
             return present.etag  # our own put, answered too late and repeated
-        if other["expires"] > storage.now() and not _is_dead(other):
+        if other["expires"] > storage.now() and not _is_dead(other) and not _falls_silent(storage, present, other):
             left = other["expires"] - storage.now()
             raise LockedError(
                 f"another run of {connector} is going on: process {other['process']} on {other['host']}, "
@@ -119,6 +122,21 @@ def _acquire(storage: Storage, key: str, holder: dict[str, Any], connector: str)
 
 def _document(holder: dict[str, Any], now: float) -> bytes:
     return json.dumps({**holder, "expires": now + LEASE_SECONDS}).encode()
+
+
+def _falls_silent(storage: Storage, present: ObjectInfo, other: dict[str, Any]) -> bool:
+    """Wait for a holder on another machine until it renews its lease, or has not: a killed one never does.
+
+    A job that is started again after it was killed would otherwise find its own lock and give up.
+    """
+    if other["host"] == platform.node():
+        return False  # this machine knows its processes
+    while other["expires"] > storage.now():
+        time.sleep(_LOOK_SECONDS)
+        now = storage.find(present.key)
+        if now is None or now.etag != present.etag:
+            return False
+    return True
 
 
 def _is_dead(other: dict[str, Any]) -> bool:

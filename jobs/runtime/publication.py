@@ -7,12 +7,27 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.runtime.errors import VerificationError
+from jobs.runtime.catalog import Catalog
+from jobs.runtime.errors import CatalogConflictError, VerificationError
 from jobs.runtime.merge import LOADED_THROUGH, VERSION_KEYS, VERSIONS
 from jobs.runtime.published_table import PublishedPartition, PublishedTable, describe_table
 from schemas.feed import Feed
 from schemas.table import DEFAULT_KEY, Table
 from transforms.frames.mapping import country_field
+
+
+def present_table(catalog: Catalog, name: str) -> PublishedTable | None:
+    """Return the table as it shows a run of ours, None where there is none, or one that is only being made.
+
+    Raises CatalogConflictError where there is a table of that name that no run of ours has made.
+    """
+    present = catalog.get(name)
+    if present is not None and not present.is_ours:
+        raise CatalogConflictError(
+            f"{catalog.describe()} has a table {name} that was not made here; it stays as it is. Publish under another "
+            "name, in another database, or drop that table first"
+        )
+    return present if present is not None and present.run_id else None
 
 
 def key_id(keys: Mapping[str, bytes]) -> str:

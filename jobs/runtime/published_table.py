@@ -54,6 +54,16 @@ class PublishedTable:
         return self.parameters.get("run_id", "")
 
     @property
+    def claimed_by(self) -> str:
+        """The run that is in the middle of switching it; empty where none is."""
+        return self.parameters.get("switching_to", "")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a run of ours has made it."""
+        return bool(self.run_id or self.claimed_by)
+
+    @property
     def rows(self) -> int:
         """How many rows it has, as the run that it shows has counted them."""
         return int(self.parameters.get("row_count", "0"))

@@ -17,16 +17,29 @@ def needed_folders(
 ) -> set[str]:
     """Return the folders, as keys, that a table points to, or may be pointed back to.
 
-    That is what it shows now, what its previous run has published, and what was published after ``since``.
+    That is what it shows now, what its previous run has published, and whatever it has shown after ``since``: all that
+    was published since then, and the last before that. Raises StorageError where the table's files are elsewhere.
     """
     states = [present]
+    last: tuple[float, PublishedTable] | None = None
     for run_id, known in runs.items():
-        if run_id == present.parameters.get("previous_run") or known.run.started >= since:
-            entry = known.run.entry("publish") or {"tables": {}}
-            if present.name in entry["tables"]:
-                states.append(PublishedTable.from_document(entry["tables"][present.name]))
-    locations = {location for state in states for location in state.locations}
-    locations |= {state.parameters[VERSIONS] for state in states if state.parameters.get(VERSIONS)}
+        entry = known.run.entry("publish") or {"tables": {}}
+        if present.name not in entry["tables"]:
+            continue
+        state = PublishedTable.from_document(entry["tables"][present.name])
+        at = entry.get("at", known.run.started.timestamp())
+        if run_id == present.parameters.get("previous_run") or at >= since.timestamp():
+            states.append(state)
+        elif last is None or at > last[0]:
+            last = (at, state)
+    if last is not None:
+        states.append(last[1])
+    return set().union(*(folders_of(storage, state) for state in states))
+
+
+def folders_of(storage: Storage, table: PublishedTable) -> set[str]:
+    """Return the folders, as keys, that hold a table's files and what is known of its keys."""
+    locations = {*table.locations, *filter(None, [table.parameters.get(VERSIONS)])}
     return {storage.key_of(location.rstrip("/")) for location in locations}
 
 

@@ -16,7 +16,7 @@ CODE = "acme-code"
 DECRYPT = ("connector", "root", "envelope-key", "pgp-key", "pgp-passphrase", "quiet-seconds")
 TRANSFORM = ("connector", "root", "curated-root", "catalog-database", "hash-key")
 ARCHIVE = ("connector", "root", "curated-root", "topic")
-JANITOR = ("root", "curated-root", "catalog-database")
+JANITOR = ("connector", "root", "curated-root", "catalog-database")
 PIPELINE = tuple(dict.fromkeys((*DECRYPT, *TRANSFORM, *ARCHIVE)))
 CHAIN = {"decrypt": DECRYPT, "transform": TRANSFORM, "archive": ARCHIVE}
 
@@ -61,6 +61,7 @@ def loaded(site: AwsSite) -> Loaded:
     made = Loaded(site, delivery=site.deliver(3_000))
     for job, names in CHAIN.items():
         if job == "transform":
+            made.run("decrypt", DECRYPT)  # as the workflow does after transform has failed
             _crash(site)
         made.run(job, names)
     made.messages = list(site.messages())

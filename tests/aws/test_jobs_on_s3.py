@@ -77,6 +77,10 @@ def test_the_summary_names_the_catalog_that_was_published_in(loaded: Loaded) -> 
     assert f"tables in Glue database {DATABASE}" in loaded.printed["archive"]
 
 
+def test_a_look_before_transform_is_done_changes_nothing(loaded: Loaded) -> None:
+    assert "decrypt was done before" in loaded.printed["decrypt"]
+
+
 def test_data_keys_are_opened_by_kms_alone_once_a_file(loaded: Loaded) -> None:
     asked = [call.parameters for call in loaded.calls["decrypt"] if call.service == "kms"]
     assert [call["EncryptionAlgorithm"] for call in asked] == ["RSAES_OAEP_SHA_256"] * len(asked)

@@ -71,7 +71,10 @@ CAN = [
     ("s3:ListBucketVersions", "{landing}", {"s3:prefix": "raw/loyalty_members/run=1/"}, DROPPERS),
     ("s3:GetObject", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, ""),
     ("s3:PutObject", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, ""),
-    ("s3:DeleteObject", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, "janitor"),
+    ("s3:DeleteObject", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, ""),
+    ("s3:DeleteObjectVersion", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, ""),
+    ("s3:ListBucket", "{landing}", {"s3:prefix": "raw/loyalty_members/run=1/"}, "decrypt transform backfill janitor"),
+    ("s3:ListBucket", "{landing}", {"s3:prefix": "raw/aep_profiles/run=1/"}, ""),
     # rejects/ and quarantine/
     ("s3:PutObject", "{landing}/rejects/loyalty_members/run=1/a.parquet", {}, "decrypt transform backfill"),
     ("s3:GetObject", "{landing}/rejects/aep_profiles/run=1/a.parquet", {}, ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import shutil
@@ -34,11 +35,19 @@ class Site:
         self.storage = LocalStorage(folder)
         self.catalog = FileCatalog(self.storage)
 
-    def ran(self, run: str, *states: str, connector: str = "crm", tables: Iterable[PublishedTable] = ()) -> Run:
+    def ran(
+        self,
+        run: str,
+        *states: str,
+        connector: str = "crm",
+        tables: Iterable[PublishedTable] = (),
+        published: dt.datetime | None = None,
+    ) -> Run:
         made = start_run(self.storage, Manifest(run, connector, (), ()))
         for state in states:
             entry = {"tables": {table.name: json.loads(json.dumps(vars_of(table))) for table in tables}}
-            made.finish(state, entry if state == "publish" else {})
+            moment = {"at": published.timestamp()} if published is not None else {}
+            made.finish(state, {**entry, **moment} if state == "publish" else {})
         return made
 
     def write(self, *keys: str) -> None:
@@ -80,6 +89,62 @@ def site(tmp_path: Path) -> Site:
 
 
 ALL = ("decrypt", "transform", "publish", "archive")
+
+
+def test_what_a_table_has_shown_lately_stays_however_old_it_is(site: Site) -> None:
+    long, fix, new = run_id(50), run_id(0.2), run_id(0.1)
+    for run, before in ((run_id(60), ""), (long, run_id(60)), (fix, long), (new, fix)):
+        site.ran(run, *ALL, tables=[site.table(run, previous=before)])
+        site.write(f"curated/people/run={run}/attempt=1/a.parquet")
+    site.publish(site.table(new, previous=fix))
+    site.clean()  # the run of 50 days ago was shown until this morning
+    assert site.keys == [f"curated/people/run={run}/attempt=1/a.parquet" for run in (long, fix, new)]
+
+
+def test_when_a_run_was_published_counts_not_when_it_began(site: Site) -> None:
+    waited, new = run_id(40), run_id(0.1)
+    for run, published in ((run_id(50), None), (waited, NOW - dt.timedelta(days=2)), (run_id(30), None), (new, None)):
+        site.ran(run, *ALL, tables=[site.table(run)], published=published)
+        site.write(f"curated/people/run={run}/attempt=1/a.parquet")
+    site.publish(site.table(new))
+    site.clean()
+    assert site.keys == [f"curated/people/run={run}/attempt=1/a.parquet" for run in (waited, run_id(30), new)]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"switching_to": "another run"}, "table people: left for the next time: somebody is switching it"),
+        ({"location": "elsewhere"}, "table people: left for the next time: file:///elsewhere/x is not below"),
+    ],
+)
+def test_a_table_that_cannot_be_judged_is_left_and_the_rest_is_done(
+    site: Site, change: dict[str, str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_id(40)
+    site.ran(run, *ALL)
+    site.write(f"curated/people/run={run}/attempt=1/a.parquet", f"raw/crm/run={run}/part.parquet")
+    table = site.table(run_id(1))
+    if "location" in change:
+        site.publish(dataclasses.replace(table, location="file:///elsewhere/x"))
+    else:
+        site.publish(dataclasses.replace(table, parameters={**table.parameters, **change}))
+    site.clean()
+    assert told in capsys.readouterr().out
+    assert site.keys == [f"curated/people/run={run}/attempt=1/a.parquet"]
+
+
+def test_one_connectors_tables_can_be_looked_at_alone(site: Site) -> None:
+    run = run_id(40)
+    site.ran(run, *ALL)
+    site.ran(run_id(41), *ALL, connector="shop")
+    site.publish(site.table(run_id(1)))
+    keys = [f"curated/people/run={run}/attempt=1/a.parquet", f"raw/crm/run={run}/part.parquet"]
+    site.write(*keys, f"raw/shop/run={run_id(41)}/part.parquet")
+    site.clean("--connector", "shop")
+    assert site.keys == keys
+    site.clean("--connector", "crm")
+    assert site.keys == []
 
 
 def test_old_runs_go_and_what_the_table_points_to_stays(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,8 +77,31 @@ def test_an_expired_lock_is_taken_over(storage: LocalStorage, left: float) -> No
         assert json.loads(storage.read(KEY))["process"] == os.getpid()
 
 
-def test_a_lease_of_another_machine_is_respected_to_its_end(storage: LocalStorage) -> None:
-    put_lock(storage, expires=storage.now() + 2, process=os.getpid())
+def test_a_lease_of_another_machine_is_respected_to_its_end(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.05)
+    expires = storage.now() + 0.6
+    put_lock(storage, expires=expires, process=os.getpid())
+    with hold_lock(storage, "acme"):  # whoever had it was killed
+        assert storage.now() >= expires
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_holder_on_another_machine_that_lives_is_not_waited_for_long(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, *, released: bool
+) -> None:
+    put_lock(storage, expires=storage.now() + 600)
+
+    def look_again(_: float) -> None:
+        present = storage.find(KEY)
+        assert present is not None
+        if released:
+            storage.delete(present)
+        else:
+            storage.replace(KEY, storage.read(KEY) + b" ", present.etag)  # it renews its lease
+
+    monkeypatch.setattr("jobs.runtime.lock.time.sleep", look_again)
     with pytest.raises(LockedError, match=r"process .* on elsewhere"), hold_lock(storage, "acme"):
         pass
 
