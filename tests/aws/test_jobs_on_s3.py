@@ -124,9 +124,9 @@ def test_a_busy_s3_that_breaks_off_loses_nothing(loaded: Loaded) -> None:
     site.messages()
     before = table_of(site)[0]["Parameters"]["cleanroom_etl.run_id"]
     delivery = site.deliver(2_000, seed=8)
-    busy = Fault(Every(7, "GetObject", "PutObject", "ListObjects", "HeadObject", "DeleteObject"), "slow_down", 10_000)
-    failing = Fault(Every(11, "PutObject", "UploadPart", "GetObject"), "error", 10_000)
-    broken = Fault(Every(9, "GetObject"), "broken_body", 10_000)
+    busy = Fault(Every(13, "GetObject", "PutObject", "ListObjects", "HeadObject", "DeleteObject"), "slow_down", 10_000)
+    failing = Fault(Every(19, "PutObject", "UploadPart", "GetObject"), "error", 10_000)
+    broken = Fault(Every(15, "GetObject"), "broken_body", 10_000)
     site.aws.faults[:] = [busy, failing, broken]
     try:
         site.run("pipeline", *PIPELINE, more={"allow-shrink": "true"})

@@ -641,7 +641,7 @@ def test_an_unreachable_s3_is_an_error_of_ours() -> None:
         ("GetObject", "NoSuchKey", 404, module.ObjectMissingError),
         ("GetObject", "NoSuchVersion", 404, module.ObjectMissingError),
         ("HeadObject", "404", 404, module.ObjectMissingError),
-        ("HeadObject", "403", 403, StorageError),
+        ("HeadObject", "403", 403, module.AccessRefusedError),
         ("GetObject", "SlowDown", 503, StorageError),
     ],
 )
