@@ -147,8 +147,12 @@ def _is_dead(other: dict[str, Any]) -> bool:
 
 
 def _process_start(process: int) -> str:
-    """Return when a process of this machine started, which tells it from a later one with its number."""
+    """Return when a process of this machine started, which tells it from a later one with its number.
+
+    Nothing of one that is gone, or has ended and only waits for its parent to take notice (proc(5), states Z and X).
+    """
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         return ""

@@ -87,6 +87,19 @@ def test_a_lease_of_another_machine_is_respected_to_its_end(
         assert storage.now() >= expires
 
 
+def test_a_process_that_has_ended_and_was_not_waited_for_holds_nothing(storage: LocalStorage) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        started = module._process_start(process.pid)
+        assert started
+        process.kill()
+        while module._process_start(process.pid):  # it is there, as a zombie, until somebody waits for it
+            time.sleep(0.01)
+        assert Path(f"/proc/{process.pid}").exists()
+        put_lock(storage, host=platform.node(), process=process.pid, process_started=started)
+        with hold_lock(storage, "acme"):
+            pass
+
+
 @pytest.mark.parametrize("released", [True, False])
 def test_a_holder_on_another_machine_that_lives_is_not_waited_for_long(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, *, released: bool
