@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.fixtures.aws_site import CURATED, DATABASE, LANDING, AwsSite, aws_site, hadoop_aws
+from tests.fixtures.aws_site import CURATED, DATABASE, LANDING, AwsSite, aws_site, hadoop_aws, is_about_packages
 from tests.fixtures.aws_stand_in import Call
 
 _PIPELINE = (
@@ -55,7 +55,8 @@ def show(site: AwsSite, job: str, *names: str, **more: str) -> None:
     process = site.start(job, *names, more=more)
     assert process.stdout is not None
     for line in process.stdout:
-        print(line, end="", flush=True)
+        if not is_about_packages(line):
+            print(line, end="", flush=True)
     _, errors = process.communicate()
     if process.returncode:
         sys.exit(errors)
