@@ -11,6 +11,7 @@ from typing import Any, Final
 import fastavro
 import pyarrow as pa
 
+from transforms.streams.avro_schema import check_schema
 from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import CHUNK_SIZE, ChunkReader
 from transforms.streams.nested import SLICE, NestedRows
@@ -22,7 +23,7 @@ _HEADER_KEYS: Final = (b"avro.codec", b"avro.schema")
 _CHECKSUM_SIZE: Final = 4
 _LONGEST_VARINT: Final = 10
 #: Bytes of a block or a header at most, unpacked: writers make blocks of 16 KB to a few MB.
-_LARGEST: Final = 64 << 20
+_LARGEST: Final = 16 << 20
 
 
 class AvroRecords:
@@ -89,6 +90,7 @@ def _unpacked(file: io.BufferedReader) -> Iterator[bytes]:
     header = _header(file)
     codec = header.get(b"avro.codec", b"null")
     schema = header.get(b"avro.schema", b"")
+    check_schema(schema)
     sync = _exactly(file, _SYNC_SIZE)
     yield b"".join((_MAGIC, _long(1), _sized(b"avro.schema"), _sized(schema), _long(0), sync))
     while file.peek(1):

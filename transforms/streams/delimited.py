@@ -103,7 +103,7 @@ class DelimitedText:
         numbers = _RowNumbers(2 if self._layout.header else 1)
         called = dict(zip(self.header, self._parsed_names if self._layout.header else self.header, strict=True))
         included = [called[name] for name in columns] or [called[self.header[0]]]  # none at all would mean every one
-        chunks = itertools.chain(self._chunks, (f"\n{last}\n".encode(),))
+        chunks = itertools.chain(_without(last.encode(), self._chunks), (f"\n{last}\n".encode(),))
         try:
             reader = csv.open_csv(
                 pa.PythonFile(io.BufferedReader(ChunkReader(chunks), BLOCK_SIZE), mode="r"),
@@ -195,6 +195,19 @@ def _stand_in_quotes(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if _STAND_IN_QUOTE in chunk:
             raise BadFile("not_delimited_text", "the text holds the control character U+0001")
         yield chunk.replace(b"\x00", _STAND_IN_QUOTE)
+
+
+def _without(mark: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Refuse text that holds the mark of its own end: a row would be taken for the end, and lost."""
+    reach = len(mark) - 1
+    before = b""
+    for chunk in chunks:
+        begun = mark[:1] in before or mark[:1] in chunk  # a single byte is found ten times as fast
+        if begun and (mark in chunk or mark in before + chunk[:reach]):
+            detail = f"the text holds the control character U+001A with {reach} delimiters behind it"
+            raise BadFile("not_delimited_text", detail)
+        yield chunk
+        before = (before + chunk[-reach:])[-reach:]
 
 
 def _unparsable(error: pa.ArrowInvalid) -> BadFile:

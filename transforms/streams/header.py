@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Final
 
 from schemas.feed import Feed
 from schemas.names import clean_name, normalize_header
 from transforms.streams.bad_file import BadFile
 from transforms.streams.records import Binding, SourceNames
+
+_SHORTEST_NUMBER: Final = 7  # digits of a phone number without its area
 
 
 def source_names(feed: Feed, *, extras: bool) -> SourceNames:
@@ -53,6 +57,23 @@ def bind_header(header: tuple[str, ...], names: SourceNames) -> Binding:
         raise BadFile("missing_column", f"none of the header's {len(header)} columns is known; has the file a header?")
     extras = _extras(unknown, names) if names.extras else {}
     return Binding(columns, extras, tuple(name for name in unknown if name not in extras), absent)
+
+
+def names_to_tell(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of columns as reports may show them: those that are values of somebody are only counted.
+
+    The first row of a file without a header may be bound all the same, where one of its values is a field's name; and
+    JSON may have values for keys. An e-mail address or a long number is no name.
+    """
+    told = []
+    hidden = 0
+    for name in names:
+        number = sum(character.isdigit() for character in name) >= _SHORTEST_NUMBER
+        if "@" in name or (number and not any(character.isalpha() for character in name)):
+            hidden += 1
+        else:
+            told.append(name)
+    return (*told, *([f"({hidden} that look like values)"] if hidden else []))
 
 
 def _extras(unknown: list[str], names: SourceNames) -> dict[str, str]:

@@ -169,6 +169,11 @@ def _values(rows: pa.RecordBatch, column: _Column) -> pa.StringArray:
         return _text(values)
     except (UnicodeDecodeError, pa.ArrowInvalid):
         raise BadFile("undecodable_text", f"a value of the field {column.name} is not UTF-8") from None
+    except (pa.ArrowException, OverflowError, ValueError, LookupError):  # a zone that pytz does not know: KeyError
+        detail = (
+            f"a value of the field {column.name} is none of its dictionary, or no date or time, or of no known zone"
+        )
+        raise BadFile("damaged_file", detail) from None
 
 
 def _plain(values: pa.Array) -> list[Any]:
@@ -199,14 +204,25 @@ def _text(values: pa.Array) -> pa.StringArray:
         return _text(values.dictionary_decode())
     if isinstance(kind, pa.BaseExtensionType) and not isinstance(kind, pa.UuidType):
         return _text(values.storage)
-    if pa.types.is_timestamp(kind):
-        return _moments(values)
-    if pa.types.is_time(kind):
-        return _seconds(values)
+    if pa.types.is_temporal(kind):
+        return _checked(_temporal(values))
     text = None if isinstance(kind, pa.UuidType) else values.cast(pa.string())
     if text is None or (pa.types.is_decimal(kind) and pc.any(pc.match_substring(text, "E")).as_py()):
         text = pa.array([text_of(value) for value in values.to_pylist()], pa.string())  # Arrow writes 1E-9
     text.validate(full=True)  # Parquet's text is whatever bytes were written
+    return text
+
+
+def _temporal(values: pa.Array) -> pa.StringArray:
+    if pa.types.is_timestamp(values.type):
+        return _moments(values)
+    return _seconds(values) if pa.types.is_time(values.type) else values.cast(pa.string())
+
+
+def _checked(text: pa.StringArray) -> pa.StringArray:
+    """Return dates and times as they are; raises OverflowError for the words that Arrow writes where there is none."""
+    if pc.any(pc.starts_with(text, pattern="<")).as_py():
+        raise OverflowError
     return text
 
 

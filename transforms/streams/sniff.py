@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import re
 from collections.abc import Callable
@@ -35,6 +36,11 @@ _KNOWN_FOREIGN: Final = (
 _SPACE: Final = 0x20
 _CONTINUATIONS: Final = range(0x80, 0xC0)  # of a character in UTF-8
 _PKESK, _SKESK, _SEIPD, _MARKER = 1, 3, 18, 10
+_SIGNATURE, _ONE_PASS_SIGNATURE, _COMPRESSED, _LITERAL = 2, 4, 8, 11
+_IN_CLEAR: Final = (_SIGNATURE, _ONE_PASS_SIGNATURE, _COMPRESSED, _LITERAL)
+_MARKERS: Final = re.compile(rb"(?:[\xca\xa8]\x03PGP)*")
+#: The data of an armoured message: behind its headers and an empty line (RFC 9580, section 6.2).
+_ARMORED_DATA: Final = re.compile(rb"\s*-+BEGIN PGP MESSAGE-+[ \t]*\r?\n(?:\S[^\n]*\n)*[ \t]*\r?\n([A-Za-z0-9+/\s]*)")
 
 
 def sniff(head: bytes) -> Kind:
@@ -67,10 +73,31 @@ def _sniff_further(head: bytes) -> Kind:
     )
     for kind, is_it in told:
         if is_it(head):
+            _check_encryption(kind, head)
             return kind
     if any(byte < _SPACE and byte not in _TEXT_CONTROLS for byte in head[:64]):
         raise BadFile("unrecognised_content", "starts with control characters")
     return "text"
+
+
+def _check_encryption(kind: Kind, head: bytes) -> None:
+    """Refuse an OpenPGP message whose first packet says that it is in clear: nothing would prove it authentic."""
+    packets = head
+    if kind == "openpgp-armored":
+        data = _ARMORED_DATA.match(head)
+        text = b"".join(data[1].split()) if data else b""
+        packets = base64.b64decode(text[: len(text) // 4 * 4])
+    elif kind != "openpgp":
+        return
+    markers = _MARKERS.match(packets)
+    first = packets[markers.end() if markers else 0 :][:1]
+    if not first or _tag(first[0]) in (_MARKER, *_IN_CLEAR):
+        raise BadFile("unrecognised_content", "is an OpenPGP message that is not encrypted")
+
+
+def _tag(first: int) -> int:
+    """Return which packet of OpenPGP begins with this byte (RFC 9580, section 4.2)."""
+    return first & 0x3F if first & 0x40 else first >> 2 & 0x0F
 
 
 def _is_envelope(head: bytes) -> bool:
@@ -110,8 +137,8 @@ def _is_openpgp(head: bytes) -> bool:
     first = head[0]
     if not first & 0x80:
         return False
+    tag = _tag(first)
     if first & 0x40:
-        tag = first & 0x3F
         second = head[1] if len(head) > 1 else 0
         return tag == _PKESK or (tag in (_SKESK, _SEIPD, _MARKER) and second not in _CONTINUATIONS)
-    return (first >> 2) & 0x0F in (_PKESK, _SKESK, _MARKER)
+    return tag in (_PKESK, _SKESK, _MARKER)

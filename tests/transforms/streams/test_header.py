@@ -11,7 +11,7 @@ from schemas.connector import parse_connector
 from schemas.table import Table, parse_table
 from tests.transforms.streams.pieces import PROPERTY
 from transforms.streams.bad_file import BadFile
-from transforms.streams.header import bind_header, source_names
+from transforms.streams.header import bind_header, names_to_tell, source_names
 from transforms.streams.records import SourceNames
 
 _SCHEMAS = Path(__file__).parents[3] / "schemas"
@@ -148,3 +148,15 @@ def test_columns_beyond_the_fields_get_cleaned_names_where_the_table_takes_them(
 def test_two_columns_that_would_get_one_name_are_refused(header: tuple[str, ...]) -> None:
     refusal = _refusal(header, EXTRAS)
     assert (refusal.reason, refusal.detail) == ("ambiguous_header", "two columns would be called first_name")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("Region", "visits_20240131", "5"), ("Region", "visits_20240131", "5")),
+        (("jane@example.com", "Region"), ("Region", "(1 that look like values)")),
+        (("(206) 555-0100", "+49 30 901820", "Region"), ("Region", "(2 that look like values)")),
+    ],
+)
+def test_names_that_are_values_are_counted_and_not_told(names: tuple[str, ...], told: tuple[str, ...]) -> None:
+    assert names_to_tell(names) == told
