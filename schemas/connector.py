@@ -100,10 +100,10 @@ def _check_names(feed: Feed, section: Section) -> None:
         key = f"columns.{column.field}.aliases"
         for alias in (column.field, *column.aliases):
             folded = alias if "[" in alias else normalize_header(alias)
-            if "[" in alias and feed.format.types != ("delimited",) and (wrong := path_problem(alias)) is not None:
-                section.problem(key, wrong)
-            elif not folded:
+            if not folded:
                 section.problem(key, "an alias needs a letter or a digit")
+            elif feed.format.types != ("delimited",) and (wrong := path_problem(alias)) is not None:
+                section.problem(key, wrong)
             elif owners.setdefault(folded, column.field) != column.field:
                 section.problem(key, f"{folded!r} also names {owners[folded]}")
 

@@ -101,7 +101,7 @@ MOST_MEMBERS = 4095
 def _check_snapshot(section: Section, pattern: str) -> None:
     try:
         groups = re.compile(pattern).groupindex
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         section.problem("snapshot", f"is no regular expression: {error}")
         return
     if "snapshot" not in groups and "year" not in groups:

@@ -90,8 +90,8 @@ def read_format(section: Section, standard: Format) -> Format:
 
 def _check_signs(section: Section, layout: Format) -> None:
     for key, value in (("quote", layout.quote), ("escape", layout.escape)):
-        if len(value) > 1 or not value.isascii() or value in ("\r", "\n"):
-            section.problem(key, "must be one ASCII character, no line break, or empty")
+        if len(value) > 1 or not value.isascii() or value in ("\r", "\n", "\x00"):
+            section.problem(key, "must be one ASCII character, no line break and no NUL, or empty")
     if len(layout.delimiter) != 1 or layout.delimiter in "\r\n\x00\x1a":
         section.problem("delimiter", "must be one character, no line break")
     if layout.quote and not layout.escape:

@@ -130,10 +130,11 @@ class Section:
 
     def share(self, name: str, default: float) -> float:
         """Return a share between 0 and 1."""
-        value = float(self._get(name, (float, int), "a number from 0 to 1", default))
+        value: float = self._get(name, (float, int), "a number from 0 to 1", default)
         if not 0 <= value <= 1:
             self.problem(name, "must be between 0 and 1")
-        return value
+            return default
+        return float(value)
 
     def mapping(self, name: str) -> dict[str, str]:
         """Return a table of strings to strings."""

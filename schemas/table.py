@@ -69,7 +69,8 @@ class Column:
 
     ``field`` is the name connectors deliver it under; several columns may share one. ``normalize`` is the kind of
     value, ``profile`` the id of the profile by whose rules it is normalised. ``hash`` is None for a column that is
-    published in clear. ``default`` replaces null (partition columns must have one).
+    published in clear. ``default`` replaces null (partition columns must have one). ``resembles`` are kinds of personal
+    data that its values may look like without being any, so that they do not stop a run.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Column:
     personal_data: str | None
     hash: HashOutput | None
     default: str | None
+    resembles: tuple[str, ...] = ()
 
     @property
     def spark_type(self) -> T.DataType:
@@ -90,11 +92,15 @@ class Column:
 
 @dataclass(frozen=True)
 class ExtraColumns:
-    """What becomes of columns that files bring beyond the table's own: text, hashed unless ``hash`` is None."""
+    """What becomes of columns that files bring beyond the table's own: text, hashed unless ``hash`` is None.
+
+    ``resembles`` is that of a column, for each of them.
+    """
 
     comment: str
     personal_data: str | None
     hash: HashOutput | None
+    resembles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,8 +155,14 @@ class Table:
 
     @property
     def schema_hash(self) -> str:
-        """SHA-256 over everything that decides what a value of this table means, in lower hex."""
-        described = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """SHA-256 over everything that decides what a value of this table means, in lower hex.
+
+        What values may resemble is checked before they are published, and changes none: it is left out.
+        """
+        document = asdict(self)
+        for entry in (*document["columns"], document["extra"] or {}):
+            entry.pop("resembles", None)
+        described = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(described.encode()).hexdigest()
 
     def column(self, name: str) -> Column:
@@ -176,6 +188,7 @@ class Table:
                 self.extra.personal_data,
                 self.extra.hash,
                 None,
+                self.extra.resembles,
             )
             for name in names
             if name not in known
@@ -253,7 +266,9 @@ def parse_toml(text: str, problems: Problems) -> dict[str, object]:
     """Return the TOML document; SchemaError where it is none."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise SchemaError([f"{problems.origin}: not valid TOML: nested too deeply"]) from None
+    except ValueError as error:  # TOMLDecodeError is one; a number of more digits than Python reads is another
         raise SchemaError([f"{problems.origin}: not valid TOML: {error}"]) from None
 
 
@@ -280,6 +295,7 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
     default = section.optional_text("default")
     field = section.text("field", name)
     _check_field(field, name, section)
+    resembles = _resembles(section, personal_data, hashed=hashed)
     if hashed and type_name != "string":
         section.problem("type", f"a hashed column is a string, not {type_name}")
     if normalize in _TEXT_ONLY and type_name != "string":
@@ -301,13 +317,23 @@ def _column(name: str, section: Section, standard: HashOutput) -> Column:
         personal_data,
         output if hashed else None,
         default,
+        resembles,
     )
+
+
+def _resembles(section: Section, personal_data: str | None, *, hashed: bool) -> tuple[str, ...]:
+    kinds = section.texts("resembles", choices=vocabulary.RESEMBLES)
+    if kinds and (hashed or personal_data is not None):
+        why = "hashed" if hashed else "declared to be personal data in clear"
+        section.problem("resembles", f"says nothing: values that are {why} are not looked at")
+    return kinds
 
 
 def _extra_columns(section: Section, standard: HashOutput) -> ExtraColumns:
     personal_data = section.optional_text("personal_data", vocabulary.PERSONAL_DATA)
     hashed = section.text("publish", "hash", vocabulary.PUBLISH) == "hash"
-    extra = ExtraColumns(section.text("comment"), personal_data, standard if hashed else None)
+    resembles = _resembles(section, personal_data, hashed=hashed)
+    extra = ExtraColumns(section.text("comment"), personal_data, standard if hashed else None, resembles)
     section.close()
     return extra
 

@@ -66,6 +66,10 @@ PHONES: Final = ("e164", "digits", "national")
 #: What becomes of a column in the published table.
 PUBLISH: Final = ("hash", "clear")
 
+#: Kinds of personal data that values can be told to resemble, in columns that are not declared to hold any. A column
+#: whose values may look like that, and are none, names them in ``resembles``.
+RESEMBLES: Final = ("email", "phone", "payment_card", "national_id", "iban", "ip_address", "name")
+
 #: How the bytes of a delivered file may be protected; told apart by content.
 CODECS: Final = ("envelope", "openpgp", "plain")
 

@@ -9,6 +9,8 @@ from typing import Final
 ROW_ID: Final = "row_id"
 MEMBER_BITS: Final = 12
 ROW_BITS: Final = 32
+#: So many files of one run have row ids that are positive 64-bit integers.
+MOST_FILES: Final = 1 << (63 - MEMBER_BITS - ROW_BITS)
 
 SOURCE_FILE: Final = "source_file"
 SOURCE_ROW: Final = "source_row"

@@ -357,3 +357,33 @@ def test_the_schema_hash_tells_any_change_of_meaning() -> None:
     }
     assert len(hashes) == 9
     assert len({dataclasses.replace(table, partitions=()).schema_hash, table.schema_hash}) == 2
+
+
+def test_what_values_may_resemble_is_declared_and_changes_no_meaning() -> None:
+    table = parse_table(changed(('comment = "years"', 'comment = "years"\nresembles = ["phone", "payment_card"]')), "x")
+    assert table.column("age").resembles == ("phone", "payment_card")
+    assert table.column("country").resembles == ()
+    assert table.schema_hash == parse_table(GOOD, "x").schema_hash
+    extra = '\n[extra_columns]\ncomment = "x"\npublish = "clear"\n'
+    one, other = (parse_table(GOOD + extra + more, "x") for more in ("", 'resembles = ["email"]'))
+    assert other.with_extra_columns(["note"]).column("note").resembles == ("email",)
+    assert one.schema_hash == other.schema_hash
+
+
+def test_what_values_may_resemble_comes_from_a_closed_list_and_for_columns_that_are_looked_at() -> None:
+    assert problems(changed(('comment = "years"', 'comment = "years"\nresembles = ["fone"]'))) == [
+        "mine.toml: columns.age.resembles: 'fone' is not known; did you mean phone?"
+    ]
+    assert problems(changed(('comment = "hash"', 'comment = "hash"\nresembles = ["email"]'))) == [
+        "mine.toml: columns.email.resembles: says nothing: values that are hashed are not looked at"
+    ]
+    clear = 'comment = "hash"\npublish = "clear"\nresembles = ["email"]'
+    assert problems(changed(('comment = "hash"', clear))) == [
+        (
+            "mine.toml: columns.email.resembles: says nothing: values that are declared to be personal data in clear "
+            "are not looked at"
+        )
+    ]
+    assert problems(GOOD + '[extra_columns]\ncomment = "x"\nresembles = ["email"]') == [
+        "mine.toml: extra_columns.resembles: says nothing: values that are hashed are not looked at"
+    ]

@@ -20,6 +20,8 @@ from transforms.rows import REASON, ROW_ID
 MISSING_KEY: Final = "missing_key"
 #: The reason of a row that another row of the same identity wins over.
 DUPLICATE: Final = "duplicate"
+#: The reason of a row about a person who is on a suppression list.
+SUPPRESSED: Final = "suppressed"
 
 _KEY: Final = "__key"
 _RANK: Final = "__rank"
@@ -68,8 +70,11 @@ def find_dropped_rows(frame: DataFrame, feed: Feed, table: Table) -> DataFrame:
 
 
 def rejected_rows(frame: DataFrame, dropped: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """Return the ``columns`` of the rows that a rule refused, ``reason`` among them; duplicates are no rejects."""
-    return frame.join(dropped.where(F.col(REASON) != F.lit(DUPLICATE)), ROW_ID).select(*columns)
+    """Return the ``columns`` of the rows that a rule refused, ``reason`` among them.
+
+    Duplicates are no rejects, and of people on a suppression list nothing is kept.
+    """
+    return frame.join(dropped.where(~F.col(REASON).isin(DUPLICATE, SUPPRESSED)), ROW_ID).select(*columns)
 
 
 def drop_rows(frame: DataFrame, dropped: DataFrame) -> DataFrame:

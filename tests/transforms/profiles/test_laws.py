@@ -35,6 +35,8 @@ TEXTS = st.one_of(
 MODULES = sorted({name.partition(".")[0] for name in RULES})
 NOTHING = hashlib.sha256(b"").hexdigest()
 OURS = ("house",)
+#: Profiles whose plans are made in seconds, and those that most tables are made by.
+QUICK = ("house", "uid2", "google", "liveramp", "amc_uploader")
 
 
 def outputs_of(module: str, prefix: str, source: str | None = None) -> list[Output]:
@@ -42,7 +44,9 @@ def outputs_of(module: str, prefix: str, source: str | None = None) -> list[Outp
     return [Output(f"{prefix}{number}", source or f"once{number}", rule) for number, rule in enumerate(rules.values())]
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize(
+    "module", [each if each in QUICK else pytest.param(each, marks=pytest.mark.long) for each in MODULES]
+)
 def test_laws(module: str, spark: SparkSession) -> None:
     once = outputs_of(module, "once", "raw")
     twice = outputs_of(module, "twice")
