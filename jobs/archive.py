@@ -18,12 +18,12 @@ if __name__ == "__main__":  # spark-submit puts this folder first on the path; o
 import concurrent.futures
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from jobs.runtime.args import option
 from jobs.runtime.decode import Decoded
 from jobs.runtime.errors import ObjectChangedError
-from jobs.runtime.ledger import Run, latest_run, named_run, unfinished_run
+from jobs.runtime.ledger import Run, latest_run, run_to_work_on
 from jobs.runtime.lock import hold_lock
 from jobs.runtime.manifest import Entry
 from jobs.runtime.notify import check_topic, send
@@ -48,7 +48,15 @@ class Args(ConnectorArgs):
 
 
 def archive(workspace: Workspace, run: Run, topic: str | None) -> None:
-    """Move the run's objects, drop its clear parts, and tell how the run went."""
+    """Archive the run, and tell how it went."""
+    tell(summary_of(archive_run(workspace, run, topic)))
+
+
+def archive_run(workspace: Workspace, run: Run, topic: str | None = None) -> dict[str, Any]:
+    """Move the run's objects, drop its clear parts, send the message where there is a topic; return its report.
+
+    A run that dies right after its message sends it once more: twice is better than never.
+    """
     storage = workspace.storage
     began = time.monotonic()
     run.finished("publish")
@@ -59,25 +67,26 @@ def archive(workspace: Workspace, run: Run, topic: str | None) -> None:
     def move(entry: Entry) -> bool:
         return _move(workspace, run, entry, quarantined=entry.ordinal in bad)
 
+    delivered = () if manifest.kept_in else manifest.entries  # originals in the archive stay where they are
     with concurrent.futures.ThreadPoolExecutor(_MOVERS) as pool:
-        moved = list(pool.map(move, manifest.entries))
-    left = [entry.name for entry, is_moved in zip(manifest.entries, moved, strict=True) if not is_moved]
+        moved = list(pool.map(move, delivered))
+    left = [entry.name for entry, is_moved in zip(delivered, moved, strict=True) if not is_moved]
     dropped = storage.delete_prefix(workspace.raw(run.run_id))
     _drop_leftovers(workspace, run)
     for name in left:
         tell(f"  left {name} in landing/: it is not the version that was loaded, so it belongs to the next run")
     entry = {
         "seconds": time.monotonic() - began,
-        "moved": len(manifest.entries) - len(left),
+        "moved": len(delivered) - len(left),
         "left": left,
         "raw_dropped": dropped,
         "snapshots": _snapshots(workspace, run),
     }
     report = make_report(workspace, run, entry)
     write_report(run, report)
-    run.finish("archive", entry)
-    tell(summary_of(report))
     send(topic, f"cleanroom-etl: {workspace.connector.name} published", message_of(report))
+    run.finish("archive", entry)
+    return report
 
 
 def _move(workspace: Workspace, run: Run, entry: Entry, *, quarantined: bool) -> bool:
@@ -132,9 +141,7 @@ def main(args: Args) -> None:
     workspace = open_workspace(args.connector, args.table, args.root, curated_root=args.curated_root)
     name = workspace.connector.name
     with hold_lock(workspace.storage, name):
-        run = (
-            named_run(workspace.storage, name, args.run_id) if args.run_id else unfinished_run(workspace.storage, name)
-        )
+        run = run_to_work_on(workspace.storage, name, args.run_id)
         if run is None:
             tell(f"nothing to do: no run of {name} waits for archive; jobs/decrypt.py starts one")
             return

@@ -17,41 +17,41 @@ from pathlib import Path
 if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import concurrent.futures
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from jobs.runtime.args import option
 from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_files
-from jobs.runtime.errors import BadFilesError, EmptyDeliveryError
-from jobs.runtime.ledger import Run, latest_run, named_run, new_run_id, start_run, unfinished_run
+from jobs.runtime.delivered_objects import entries_of, present_states
+from jobs.runtime.errors import BadFilesError, EmptyDeliveryError, UnreadableDeliveryError
+from jobs.runtime.ledger import Run, new_run_id, run_to_work_on, start_run
 from jobs.runtime.lock import hold_lock
-from jobs.runtime.manifest import DATA, MARKER, SUPERSEDED, Entry, Manifest, in_delivery_order
-from jobs.runtime.objects import ObjectInfo
+from jobs.runtime.manifest import DATA, SUPERSEDED, Entry, Manifest
 from jobs.runtime.progress import progress, tell
 from jobs.runtime.readiness import Listing, Verdict, classify, wait_until_whole
 from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session
-from jobs.runtime.snapshots import select_snapshots
 from jobs.runtime.workspace import Workspace, open_workspace
 from schemas.delivery import Delivery
 from schemas.vocabulary import READY_RULES
 from transforms.streams.bad_file import NOT_THE_FILES_FAULT, REASONS, REPORTED_ONLY
-
-_LOOKERS: Final = 32  # objects asked about at the same time
 
 
 @dataclass(frozen=True)
 class Args(ConnectorArgs):
     """The arguments of this job."""
 
-    envelope_key: str | None = option("opens envelopes: file:/rsa.pem or kms:<key>", default=None)
-    pgp_key: str | None = option("OpenPGP secret key: file:/… or secretsmanager:…", default=None)
-    pgp_passphrase: str | None = option("its passphrase: file:/… or secretsmanager:…", default=None)
+    envelope_key: str | None = option(
+        "opens envelopes: file:/rsa.pem or kms:<key>; several, parted by commas, are tried in turn", default=None
+    )
+    pgp_key: str | None = option(
+        "OpenPGP secret key: file:/… or secretsmanager:…; several, parted by commas, are tried in turn", default=None
+    )
+    pgp_passphrase: str | None = option(
+        "its passphrase: file:/… or secretsmanager:…; of several keys one for all or one for each", default=None
+    )
     ready: str | None = option(
         "instead of the connector's rule for a whole delivery", choices=READY_RULES, default=None
     )
@@ -65,15 +65,27 @@ class Args(ConnectorArgs):
 def decrypt(workspace: Workspace, args: Args) -> Run | None:
     """Decrypt the unfinished run, or else a new one; return it, or None where nothing has landed."""
     run = _run_to_decrypt(workspace, args)
-    if run is None or run.entry("decrypt") is not None:
-        return run
+    if run is not None:
+        decrypt_run(workspace, run, args)
+    return run
+
+
+def decrypt_run(workspace: Workspace, run: Run, args: Args) -> None:
+    """Decrypt the objects of ``run``, unless that was done before and its clear parts are still there."""
+    if run.entry("decrypt") is not None:
+        if not _is_raw_lost(workspace, run):
+            tell(f"run {run.run_id}: decrypt was done before")
+            return
+        tell(f"run {run.run_id}: its clear parts have expired since; it is decrypted again")
+        run.reopen("decrypt")
+    keys = KeyReferences(args.envelope_key, args.pgp_key, args.pgp_passphrase)
     manifest = run.manifest
     attempt = run.begin("decrypt")
     plan = DecodePlan(
         root=workspace.storage.root,
         connector=workspace.connector,
-        keys=KeyReferences(args.envelope_key, args.pgp_key, args.pgp_passphrase),
-        landing=workspace.landing,
+        keys=keys,
+        source=workspace.source(manifest),
         raw=f"{workspace.raw(run.run_id)}attempt={attempt}/",
         rejects=f"{workspace.rejects(run.run_id)}decrypt-{attempt}/",
         with_extras=tuple(name for name, table in workspace.tables.items() if table.extra is not None),
@@ -88,8 +100,17 @@ def decrypt(workspace: Workspace, args: Args) -> Run | None:
     _quarantine(workspace, run, [outcome for outcome in decoded.files if outcome.reason], args.on_bad_file)
     if manifest.data and not args.allow_empty:
         _check_not_empty(workspace, run, decoded)
+    _drop_repeated_rejects(workspace, run, decoded)
     run.finish("decrypt", {"seconds": seconds, "attempt": attempt, **decoded.to_document()})
-    return run
+
+
+def _drop_repeated_rejects(workspace: Workspace, run: Run, decoded: Decoded) -> None:
+    """Delete rejects that attempts and tasks have left which died: what they refused was refused once more since."""
+    folder = workspace.rejects(run.run_id)
+    kept = set(decoded.refused)
+    for item in list(workspace.storage.list(f"{folder}decrypt-")):
+        if item.key not in kept:
+            workspace.storage.delete_prefix(item.key)
 
 
 def _check_not_empty(workspace: Workspace, run: Run, decoded: Decoded) -> None:
@@ -111,17 +132,10 @@ def _run_to_decrypt(workspace: Workspace, args: Args) -> Run | None:
     """
     connector = workspace.connector
     storage = workspace.storage
-    if args.run_id is not None:
-        return named_run(storage, connector.name, args.run_id)
-    run = unfinished_run(storage, connector.name)
-    if run is not None and run.entry("decrypt") is not None:
-        if not _is_raw_lost(workspace, run):
-            tell(f"run {run.run_id}: decrypt was done before")
-            return run
-        tell(f"run {run.run_id}: its clear parts have expired since; it is decrypted again")
-        run.reopen("decrypt")
+    run = run_to_work_on(storage, connector.name, args.run_id)
+    if run is not None and (args.run_id is not None or run.entry("decrypt") is not None):
         return run
-    verdict = _wait(workspace, _delivery(connector.delivery, args))
+    verdict = wait_for_delivery(workspace, args)
     entries = _entries(workspace, verdict, allow_older=args.allow_older)
     if run is not None:
         if run.has_begun("transform") or {(entry.name, entry.etag) for entry in entries} == {
@@ -149,8 +163,10 @@ def _delivery(delivery: Delivery, args: Args) -> Delivery:
     return dataclasses.replace(delivery, **{name: value for name, value in given.items() if value is not None})
 
 
-def _wait(workspace: Workspace, delivery: Delivery) -> Verdict:
+def wait_for_delivery(workspace: Workspace, args: Args) -> Verdict:
+    """Wait until what lands is whole; return its objects. Raises DeliveryIncompleteError where that takes too long."""
     storage = workspace.storage
+    delivery = _delivery(workspace.connector.delivery, args)
 
     def look() -> Listing:
         items = list(storage.list(workspace.landing))
@@ -160,43 +176,30 @@ def _wait(workspace: Workspace, delivery: Delivery) -> Verdict:
 
 
 def _entries(workspace: Workspace, verdict: Verdict, *, allow_older: bool) -> tuple[Entry, ...]:
-    """Give every object of the delivery its role and its place: data first, in the order of delivery."""
-    delivery = workspace.connector.delivery
-    last = latest_run(workspace.storage, workspace.connector.name)
-    loaded = last.finished("archive").get("snapshots", {}) if last is not None and not allow_older else {}
-    kept, superseded = select_snapshots(verdict.data, workspace.landing, delivery, loaded)
-    roles = (
-        [(item, DATA) for item in in_delivery_order(kept, workspace.landing, delivery)]
-        + [(item, SUPERSEDED) for item in superseded]
-        + [(item, MARKER) for item in verdict.markers]
-    )
-    present = _present_states(workspace, [item for item, _ in roles])
-    return tuple(
-        Entry(ordinal, item.key.removeprefix(workspace.landing), now.size, now.version, now.etag, now.modified, role)
-        for ordinal, ((item, role), now) in enumerate(zip(roles, present, strict=True))
-    )
-
-
-def _present_states(workspace: Workspace, items: Sequence[ObjectInfo]) -> list[ObjectInfo]:
-    """Ask for each object's state, many at a time: a listing does not tell the version."""
-    with concurrent.futures.ThreadPoolExecutor(_LOOKERS) as pool:
-        return list(pool.map(lambda item: workspace.storage.find(item.key) or item, items))
+    present = present_states(workspace.storage, (item.key for item in (*verdict.data, *verdict.markers)))
+    data, markers = ([present.get(item.key, item) for item in items] for items in (verdict.data, verdict.markers))
+    return entries_of(workspace, data, markers, allow_older=allow_older)
 
 
 def _quarantine(workspace: Workspace, run: Run, bad: list[FileOutcome], on_bad_file: str) -> None:
     """Put a copy of every bad file, as it was delivered, beside a file that says why; stop unless told to go on.
 
     An archive with members that no feed takes is copied as well, and loaded all the same.
+
+    Raises UnreadableDeliveryError where any file was not read for a reason that says nothing about it, else
+    BadFilesError.
     """
     storage = workspace.storage
-    entries = {entry.ordinal: entry for entry in run.manifest.data}
+    manifest = run.manifest
+    entries = {entry.ordinal: entry for entry in manifest.data}
     folder = workspace.quarantine(run.run_id)
     found: dict[int, list[FileOutcome]] = {}
     for outcome in bad:
-        found.setdefault(outcome.ordinal, []).append(outcome)
+        if outcome.reason not in NOT_THE_FILES_FAULT:  # a run that goes on with the file must not show it as refused
+            found.setdefault(outcome.ordinal, []).append(outcome)
     for ordinal, outcomes in found.items():
         entry = entries[ordinal]
-        source = entry.object_at(workspace.landing + entry.name)
+        source = entry.object_at(workspace.source(manifest) + entry.name)
         present = storage.find(source.key)
         readable = all(outcome.reason != "unreadable_object" for outcome in outcomes)
         if present is not None and present.etag == source.etag and readable:
@@ -216,9 +219,14 @@ def _quarantine(workspace: Workspace, run: Run, bad: list[FileOutcome], on_bad_f
         if outcome.reason in REPORTED_ONLY:
             tell(f"  {outcome.name}: {outcome.reason}: {outcome.detail}; it was not loaded")
     bad = [outcome for outcome in bad if outcome.reason not in REPORTED_ONLY]
-    skippable = on_bad_file == "quarantine" and not any(outcome.reason in NOT_THE_FILES_FAULT for outcome in bad)
-    if bad and not skippable:
-        lines = [f"  {each.name}: {each.reason}: {each.detail}\n    {REASONS[each.reason]}" for each in bad]
+    lines = [f"  {each.name}: {each.reason}: {each.detail}\n    {REASONS[each.reason]}" for each in bad]
+    if any(outcome.reason in NOT_THE_FILES_FAULT for outcome in bad):
+        raise UnreadableDeliveryError(
+            f"run {run.run_id}: {len(bad)} of {len(entries)} files could not be read; nothing was published:\n"
+            + "\n".join(lines)
+            + "\nNot all of that is the files' fault: see to it, and run again"
+        )
+    if bad and on_bad_file != "quarantine":
         raise BadFilesError(
             f"run {run.run_id}: {len(bad)} of {len(entries)} files cannot be used; nothing was published:\n"
             + "\n".join(lines)

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from jobs.runtime.args import option
 from jobs.runtime.catalog import Catalog, open_catalog
 from jobs.runtime.errors import ArgumentError, CatalogConflictError, LockedError, StorageError
-from jobs.runtime.ledger import KnownRun, all_runs
-from jobs.runtime.lock import hold_lock
+from jobs.runtime.ledger import KnownRun, all_runs, note_deleted
+from jobs.runtime.lock import Lock, hold_lock
 from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.progress import tell
 from jobs.runtime.published_table import PublishedTable
@@ -57,12 +57,12 @@ def main(args: Args) -> None:
     for name in catalog.names():
         table = catalog.get(name)
         if table is not None and table.is_ours and args.connector in (None, table.parameters["connector"]):
-            with _unless_in_use(f"table {name}"), hold_lock(storage, table.parameters["connector"]):
-                _clean_table(storage, _settled(catalog, table), since, dry_run=args.dry_run)
+            with _unless_in_use(f"table {name}"), hold_lock(storage, table.parameters["connector"]) as lock:
+                _clean_table(storage, _settled(catalog, table), since, None if args.dry_run else lock)
     for connector in sorted({known.run.connector for known in all_runs(storage).values()}):
         if args.connector in (None, connector):
-            with _unless_in_use(f"connector {connector}"), hold_lock(storage, connector):
-                _clean_raw(storage, connector, dry_run=args.dry_run)
+            with _unless_in_use(f"connector {connector}"), hold_lock(storage, connector) as lock:
+                _clean_raw(storage, connector, None if args.dry_run else lock)
 
 
 @contextlib.contextmanager
@@ -82,8 +82,12 @@ def _settled(catalog: Catalog, seen: PublishedTable) -> PublishedTable:
     return table
 
 
-def _clean_table(storage: Storage, table: PublishedTable, since: dt.datetime, *, dry_run: bool) -> None:
-    """Delete old files of a table's runs, and what is known of keys from before; the lock keeps rollbacks away."""
+def _clean_table(storage: Storage, table: PublishedTable, since: dt.datetime, lock: Lock | None) -> None:
+    """Delete old files of a table's runs, and what is known of keys from before; the lock keeps rollbacks away.
+
+    Each run is noted before anything of it is deleted, so that no rollback goes back to it, not even one that comes
+    while this process sleeps.
+    """
     runs = all_runs(storage)
     needed = needed_folders(storage, table, runs, since)
     doomed: list[ObjectInfo] = []
@@ -91,34 +95,44 @@ def _clean_table(storage: Storage, table: PublishedTable, since: dt.datetime, *,
         prefix = f"{area}/{table.name}/"
         doomed += unneeded(storage.list(prefix), prefix, needed, runs, since)
     staged = f"staged/{table.name}/"
+    if lock is not None:
+        for run_id in sorted({_run_of(item.key) for item in doomed}):
+            lock.check()
+            note_deleted(storage, table.parameters["connector"], run_id)
     doomed += [item for item in storage.list(staged) if is_old(item.key.removeprefix(staged), runs, since)]
-    _delete(storage, doomed, needed, f"table {table.name}", dry_run=dry_run)
+    _delete(storage, doomed, needed, f"table {table.name}", lock)
 
 
-def _clean_raw(storage: Storage, connector: str, *, dry_run: bool) -> None:
+def _run_of(key: str) -> str:
+    """Return the run that a key below ``<area>/<table>/run=<id>/`` is of."""
+    return key.split("/")[2].removeprefix("run=")
+
+
+def _clean_raw(storage: Storage, connector: str, lock: Lock | None) -> None:
     """Delete clear parts that a run which is over has left: they have no use, however young."""
     runs: Mapping[str, KnownRun] = all_runs(storage)
     prefix = f"raw/{connector}/"
     now = dt.datetime.fromtimestamp(storage.now(), dt.UTC) + dt.timedelta(seconds=1)
     doomed = [item for item in storage.list(prefix) if is_old(item.key.removeprefix(prefix), runs, now)]
-    _delete(storage, doomed, set(), f"connector {connector}", dry_run=dry_run)
+    _delete(storage, doomed, set(), f"connector {connector}", lock)
 
 
-def _delete(storage: Storage, doomed: Sequence[ObjectInfo], needed: set[str], owner: str, *, dry_run: bool) -> None:
-    """Delete whole folders at once, but for those that have a needed one below them."""
+def _delete(storage: Storage, doomed: Sequence[ObjectInfo], needed: set[str], owner: str, lock: Lock | None) -> None:
+    """Delete whole folders at once, but for those that have a needed one below them; without a lock say so alone."""
     folders: dict[str, list[ObjectInfo]] = {}
     for item in doomed:
         folders.setdefault(f"{item.key.rpartition('/')[0]}/", []).append(item)
     for folder, items in folders.items():
-        if dry_run:
+        if lock is None:
             break
+        lock.check()
         if any(name.startswith(folder) for name in needed):
             for item in items:
                 storage.delete(item)
         else:
             storage.delete_prefix(folder)
     size = sum(item.size for item in doomed)
-    would = "would delete" if dry_run else "deleted"
+    would = "would delete" if lock is None else "deleted"
     tell(f"{owner}: {would} {len(doomed):,} objects, {size / 1e6:,.1f} MB, in {len(folders):,} folders")
 
 

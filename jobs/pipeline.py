@@ -15,7 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":  # spark-submit puts this folder first on the path; our packages are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs import archive, decrypt, transform
@@ -24,6 +24,7 @@ from jobs.runtime.lock import hold_lock
 from jobs.runtime.notify import check_topic, send
 from jobs.runtime.progress import tell
 from jobs.runtime.script import run_script
+from jobs.runtime.suppression import PeopleList
 from jobs.runtime.workspace import Workspace
 
 
@@ -32,7 +33,9 @@ class Args(decrypt.Args, transform.Args, archive.Args):
     """The arguments of the three jobs together."""
 
 
-def pipeline(workspace: Workspace, args: Args, keys: Mapping[str, bytes]) -> None:
+def pipeline(
+    workspace: Workspace, args: Args, keys: Mapping[str, bytes], suppression: Sequence[PeopleList] = ()
+) -> None:
     """Bring the unfinished run, or else a new one, to its end."""
     with hold_lock(workspace.storage, workspace.connector.name) as lock:
         run = decrypt.decrypt(workspace, args)
@@ -42,7 +45,7 @@ def pipeline(workspace: Workspace, args: Args, keys: Mapping[str, bytes]) -> Non
         if run.next_step is None:
             tell(f"run {run.run_id} is complete; nothing to do")
             return
-        transform.transform(workspace, run, keys)
+        transform.transform(workspace, run, keys, suppression)
         transform.publish(workspace, run, lock, allow_shrink=args.allow_shrink)
         archive.archive(workspace, run, args.topic)
 
@@ -58,8 +61,9 @@ def main(args: Args) -> None:
     check_topic(args.topic)
     workspace = transform.workspace_of(args)
     keys = transform.read_keys(args, workspace.tables.values())
+    lists = transform.read_lists(args, workspace)
     try:
-        pipeline(workspace, args, keys)
+        pipeline(workspace, args, keys, lists)
     except Exception as error:
         # The class alone: texts name files as their source has called them, and belong into the log.
         send(args.topic, f"cleanroom-etl: {workspace.connector.name} failed", {"error": type(error).__name__})

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from jobs.runtime.args import option
 from jobs.runtime.catalog import open_catalog
 from jobs.runtime.errors import NothingToDoError
+from jobs.runtime.progress import tell
 from jobs.runtime.published_rows import read_table
 from jobs.runtime.script import run_script
 from jobs.runtime.session import open_session
@@ -49,10 +50,13 @@ def main(args: Args) -> None:
         width = max(len(table.name) for table in tables)
         for table in tables:
             parts = f"{len(table.partitions):>4} partitions"
-            print(f"{table.name:<{width}} {table.rows:>14,} rows in {parts}  {table.comment}")
+            switching = f" (run {table.claimed_by} is being published into it)" if table.claimed_by else ""
+            print(f"{table.name:<{width}} {table.rows:>14,} rows in {parts}  {table.comment}{switching}")
         return
     spark = open_session("cleanroom-etl query")
     for table in tables:
+        if table.claimed_by:
+            tell(f"warning: run {table.claimed_by} is being published into {table.name}: rows of two runs may show")
         read_table(spark, table).createOrReplaceTempView(table.name)
     spark.sql(args.sql).show(args.rows, truncate=False)
 

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from jobs.runtime.args import option
 from jobs.runtime.catalog import open_catalog
 from jobs.runtime.errors import NothingToDoError, VerificationError
-from jobs.runtime.ledger import all_runs
+from jobs.runtime.ledger import ROLLBACK, all_runs, is_deleted, refuse_during_backfill
 from jobs.runtime.lock import hold_lock
+from jobs.runtime.merge import VERSIONS
 from jobs.runtime.progress import tell
 from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.script import run_script
@@ -51,13 +52,20 @@ def main(args: Args) -> None:
     target = args.to_run or present.parameters.get("previous_run")
     if not target:
         raise NothingToDoError(f"run {present.run_id} is the first of table {args.table}; there is none before it")
-    with hold_lock(storage, present.parameters["connector"]):
+    with hold_lock(storage, present.parameters["connector"]) as lock:
+        refuse_during_backfill(storage, present.parameters["connector"])
         known = all_runs(storage).get(target)
         if known is None:
             raise NothingToDoError(f"there is no run {target} below {storage.uri('state')}")
         entry = known.run.finished("publish")
         if args.table not in entry["tables"]:
             raise NothingToDoError(f"run {target} did not publish table {args.table}")
+        known.run.begin(ROLLBACK)  # from now on the janitor keeps what the run has published
+        lock.check()
+        if is_deleted(storage, target):
+            raise VerificationError(
+                f"the janitor has begun to delete what run {target} had published; go back to another with --to-run"
+            )
         earlier = PublishedTable.from_document(entry["tables"][args.table])
         _check_data(storage, earlier)
         parameters = {**earlier.parameters, "rolled_back_from": present.run_id}
@@ -66,11 +74,11 @@ def main(args: Args) -> None:
 
 
 def _check_data(storage: Storage, table: PublishedTable) -> None:
-    """See that every folder the table would point to still has files."""
-    for location in table.locations:
+    """See that every folder the table would point to still has files, and what is known of its keys is there."""
+    for location in (*table.locations, *filter(None, [table.parameters.get(VERSIONS)])):
         prefix = storage.key_of(location) + "/"
         if next(storage.list(prefix), None) is None and table.rows:
-            raise VerificationError(f"{location} has no files any more; run {table.run_id} cannot be shown again")
+            raise VerificationError(f"{location} has no files any more; go back to another run with --to-run")
 
 
 if __name__ == "__main__":

@@ -17,31 +17,32 @@ if __name__ == "__main__":  # spark-submit puts this folder first on the path; o
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import dataclasses
+import functools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs.runtime.args import option
 from jobs.runtime.decode import Decoded
-from jobs.runtime.errors import ArgumentError, CatalogConflictError, RuntimeEnvironmentError
+from jobs.runtime.errors import ArgumentError, RuntimeEnvironmentError
 from jobs.runtime.feed_run import FeedRun, is_good
 from jobs.runtime.keys import read_hash_keys
-from jobs.runtime.ledger import Run, named_run, unfinished_run
+from jobs.runtime.ledger import Run, run_to_work_on
 from jobs.runtime.lock import Lock, hold_lock
 from jobs.runtime.progress import progress, tell
-from jobs.runtime.publication import check_shrink, present_table, published_table
+from jobs.runtime.publication import check_base, check_shrink, published_table, seen_table, shows, switch
 from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.script import ConnectorArgs, run_script
 from jobs.runtime.session import open_session, sibling_session
+from jobs.runtime.suppression import PeopleList, check_lists, fingerprint_of, open_lists
 from jobs.runtime.workspace import Workspace, open_workspace
 from schemas.feed import Feed
 from schemas.table import Table
 from transforms.columns.phone_library import metadata_version
 from transforms.profiles.registry import uses_libphonenumber
 
-_SWITCH_ATTEMPTS: Final = 5
 _FEEDS_AT_ONCE: Final = 4  # tables that are made at the same time: small ones leave cores idle between their stages
 
 
@@ -56,6 +57,9 @@ class Args(ConnectorArgs):
         "Glue database to publish in, instead of documents below --root", default=None
     )
     curated_root: str | None = option("URI that holds curated/, where it is not below --root", default=None)
+    suppression_list: str | None = option(
+        "people who must not be published: URIs of CSV or Parquet, or names of tables; parted by commas", default=None
+    )
     allow_shrink: bool = option("publish even if the table loses more rows than its file allows", default=False)
 
 
@@ -81,14 +85,23 @@ def read_keys(args: Args, tables: Iterable[Table]) -> dict[str, bytes]:
     return read_hash_keys(args.hash_key, names)
 
 
-def transform(workspace: Workspace, run: Run, keys: Mapping[str, bytes]) -> None:
-    """Write what the run will publish, table by table, and verify it."""
+def read_lists(args: Args, workspace: Workspace) -> tuple[PeopleList, ...]:
+    """Return the suppression lists that the arguments name. Raises ArgumentError for one that cannot be used."""
+    lists = open_lists(args.suppression_list or "", workspace.catalog)
+    check_lists(lists, workspace.connector, workspace.tables)
+    return lists
+
+
+def transform(
+    workspace: Workspace, run: Run, keys: Mapping[str, bytes], suppression: Sequence[PeopleList] = ()
+) -> None:
+    """Write what the run will publish, table by table, and verify it; nothing of people on ``suppression`` lists."""
     done = run.entry("transform")
-    if done is not None and not _is_overtaken(workspace, run, done):
+    if done is not None and not _is_overtaken(workspace, run, done, fingerprint_of(suppression)):
         tell(f"run {run.run_id}: transform was done before")
         return
     if done is not None:
-        tell(f"run {run.run_id}: a table has changed since transform was done; it is done again")
+        tell(f"run {run.run_id}: a table or a suppression list has changed since transform was done; it is done again")
         run.reopen("transform")
     decoded = Decoded.from_document(run.finished("decrypt"))
     attempt = run.begin("transform")
@@ -100,18 +113,30 @@ def transform(workspace: Workspace, run: Run, keys: Mapping[str, bytes]) -> None
 
         def transform_feed(feed: Feed) -> tuple[str, dict[str, Any]]:
             session = spark if len(fed) == 1 else sibling_session(spark)
-            task = FeedRun(session, workspace, run, feed, decoded=decoded, keys=keys, attempt=attempt)
+            task = FeedRun(
+                session, workspace, run, feed, decoded=decoded, keys=keys, attempt=attempt, suppression=suppression
+            )
             return task.table.name, {**task.transform(), "feed": feed.name, "phonenumbers": phonenumbers}
 
         with progress(spark, "transform"), ThreadPoolExecutor(_FEEDS_AT_ONCE) as pool:
             tables = dict(pool.map(transform_feed, fed))
-    run.finish("transform", {"attempt": attempt, "tables": tables})
+    for number in range(1, attempt):  # what they had rejected was rejected once more since
+        workspace.storage.delete_prefix(f"{workspace.rejects(run.run_id)}transform-{number}/")
+    run.finish("transform", {"attempt": attempt, "tables": tables, "suppression": fingerprint_of(suppression)})
 
 
-def _is_overtaken(workspace: Workspace, run: Run, done: Mapping[str, Any]) -> bool:
-    """Tell whether rows of another run would be lost by publishing what was merged with an older state of a table."""
+def _is_overtaken(workspace: Workspace, run: Run, done: Mapping[str, Any], suppression: str) -> bool:
+    """Tell whether what is to be published was made too early.
+
+    Rows of another run would be lost where it was merged with an older state of a table; people would be published who
+    are on the lists by now. ``suppression`` is the fingerprint of the lists.
+    """
     if run.entry("publish") is not None:
         return False
+    if suppression != done.get("suppression", "") and not any(
+        shows(workspace.catalog.get(name), run.run_id) for name in done["tables"]
+    ):
+        return True
     for name, entry in done["tables"].items():
         present = workspace.catalog.get(name)
         now = present.run_id if present is not None else ""
@@ -128,10 +153,10 @@ def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -
     began = time.monotonic()
     tables = {}
     entries = run.finished("transform")["tables"]
-    present = {name: _seen(workspace, name) for name in entries}
-    waiting = {name: entry for name, entry in entries.items() if not _shows(present[name], run)}
+    present = {name: seen_table(workspace.catalog, name) for name in entries}
+    waiting = {name: entry for name, entry in entries.items() if not shows(present[name], run.run_id)}
     for name, entry in waiting.items():  # all or none, as far as can be told before
-        _check_base(present[name], name, run, entry["base_run"])
+        check_base(present[name], name, run.run_id, entry["base_run"])
         check_shrink(
             workspace.tables[entry["feed"]], run.run_id, present[name], entry["rows"], allow_shrink=allow_shrink
         )
@@ -139,54 +164,15 @@ def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -
         before = present[name]
         if name in waiting:
             lock.check()
-            tables[name] = dataclasses.asdict(_switch(workspace, run, entry, before, name))
+            make = functools.partial(_table_of, workspace, run, entry)
+            tables[name] = dataclasses.asdict(
+                switch(workspace.catalog, name, run.run_id, make, base=entry["base_run"], before=before)
+            )
         elif before is not None:  # a run that died had got so far
             tables[name] = dataclasses.asdict(before)
         tell(f"run {run.run_id}: published table {name} with {entry['rows']:,} rows in {workspace.catalog.describe()}")
     entry = {"seconds": time.monotonic() - began, "at": workspace.storage.now(), "tables": tables}
     run.finish("publish", {**entry, "catalog": workspace.catalog.describe()})
-
-
-def _switch(
-    workspace: Workspace, run: Run, entry: Mapping[str, Any], before: PublishedTable | None, name: str
-) -> PublishedTable:
-    """Point the table to what the run has written.
-
-    A conflict is tried again as long as the table shows the same run as before: somebody has changed something about it
-    that is no business of ours, such as its statistics. Raises CatalogConflictError where that does not end.
-    """
-    attempts = 0
-    while True:
-        table = _table_of(workspace, run, entry, before)
-        try:
-            workspace.catalog.put(table, before.version if before is not None else "")
-        except CatalogConflictError:
-            attempts += 1
-            if attempts == _SWITCH_ATTEMPTS:
-                raise
-            time.sleep(2**attempts / 20)
-            before = _seen(workspace, name)
-            if before is not None and _shows(before, run):  # our own call, whose answer was lost and which was repeated
-                return before
-            _check_base(before, name, run, entry["base_run"])
-        else:
-            return table
-
-
-def _seen(workspace: Workspace, name: str) -> PublishedTable | None:
-    """Return the table as the catalog has it, one that is only being made included; never one of somebody else."""
-    present_table(workspace.catalog, name)
-    return workspace.catalog.get(name)
-
-
-def _check_base(present: PublishedTable | None, name: str, run: Run, base: str) -> None:
-    """See that the table is still what the run has merged its rows with."""
-    now = present.run_id if present is not None else ""
-    if now != base:
-        raise CatalogConflictError(
-            f"table {name} shows run {now or 'none'} by now, and run {run.run_id} was made for {base or 'none'}; "
-            "it was left as it is. Run again: the rows are merged anew"
-        )
 
 
 def _table_of(
@@ -198,10 +184,6 @@ def _table_of(
     extras = [column["name"] for column in entry["columns"] if column["name"] not in known]
     table = own.with_extra_columns(extras) if extras else own
     return published_table(table, feed, entry, present, connector=workspace.connector.name, run_id=run.run_id)
-
-
-def _shows(present: PublishedTable | None, run: Run) -> bool:
-    return present is not None and present.run_id == run.run_id and not present.claimed_by
 
 
 def _phonenumbers(tables: Iterable[Table]) -> str:
@@ -221,15 +203,14 @@ def main(args: Args) -> None:
     """Run this job by itself."""
     workspace = workspace_of(args)
     keys = read_keys(args, workspace.tables.values())
+    lists = read_lists(args, workspace)
     name = workspace.connector.name
     with hold_lock(workspace.storage, name) as lock:
-        run = (
-            named_run(workspace.storage, name, args.run_id) if args.run_id else unfinished_run(workspace.storage, name)
-        )
+        run = run_to_work_on(workspace.storage, name, args.run_id)
         if run is None:
             tell(f"nothing to do: no run of {name} waits for transform; jobs/decrypt.py starts one")
             return
-        transform(workspace, run, keys)
+        transform(workspace, run, keys, lists)
         publish(workspace, run, lock, allow_shrink=args.allow_shrink)
 
 

@@ -1,4 +1,4 @@
-"""Row accounting: read = published + duplicates + deletes + rejected, for every file."""
+"""Row accounting: read = published + duplicates + deletes + suppressed + rejected, for every file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from schemas.feed import Feed
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What became of one file's rows: read = published + duplicates + deletes + rejected (by reason).
+    """What became of one file's rows: read = published + duplicates + deletes + suppressed + rejected (by reason).
 
     ``published`` are those that the table gets, ``deletes`` those that took a row out of it, ``duplicates`` those that
-    another row of their key won over, or that say what the table says already.
+    another row of their key won over, or that say what the table says already, ``suppressed`` those about people on a
+    suppression list.
     """
 
     name: str
@@ -23,6 +24,7 @@ class FileAccount:
     duplicates: int
     deletes: int
     rejected: dict[str, int]
+    suppressed: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Accounting:
     def deletes(self) -> int:
         """Rows that took a row out of the table."""
         return sum(each.deletes for each in self.files)
+
+    @property
+    def suppressed(self) -> int:
+        """Rows about people on a suppression list."""
+        return sum(each.suppressed for each in self.files)
 
     @property
     def rejected(self) -> int:

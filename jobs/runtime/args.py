@@ -8,6 +8,7 @@ a name that is not known is refused with the nearest one.
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Collection, Sequence
@@ -35,6 +36,9 @@ GLUE_ARGUMENTS: Final = frozenset(
 
 #: Words without a name before them that Glue's launcher may put among its own; getResolvedOptions passes them over.
 _STRAY: Final = ("true", "false", "")
+
+#: What is no secret that was put in the wrong place: a PEM file's lines are longer.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 _Args = TypeVar("_Args")
 
@@ -64,7 +68,10 @@ def parse_args(kind: type[_Args], argv: Sequence[str]) -> _Args:
         if name not in fields:
             if name not in GLUE_ARGUMENTS:
                 known = [_flag(field) for field in fields]
-                problems.append(f"unknown {_flag(name)}{nearest(_flag(name), known)}")
+                shown = (
+                    _flag(name) if _PLAIN.fullmatch(name) else "argument, which is not shown, for it may be a secret"
+                )
+                problems.append(f"unknown {shown}{nearest(_flag(name), known)}")
             continue
         choices = fields[name].metadata["choices"]
         if choices and text not in choices:
@@ -108,9 +115,8 @@ def _pairs(
         if word in _STRAY:
             continue
         if not word.startswith("--") or word == "--":
-            problems.append(
-                f"{word!r} has no --name before it" if "=" not in word else "a value has no --name before it"
-            )
+            shown = repr(word) if _PLAIN.fullmatch(word) else "a value"
+            problems.append(f"{shown} has no --name before it")
             continue
         written, equals, value = word[2:].partition("=")
         name = written.replace("-", "_")

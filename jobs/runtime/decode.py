@@ -22,16 +22,23 @@ from pyspark.sql import SparkSession
 
 from jobs.runtime.content import ARCHIVES, ENCRYPTIONS, Content, content_of
 from jobs.runtime.errors import (
+    ArgumentError,
     KeyUnavailableError,
     ObjectChangedError,
     PipelineError,
     StorageError,
     describe,
 )
-from jobs.runtime.keys import key_unwrapper, read_secret
+from jobs.runtime.keys import (
+    check_key_reference,
+    check_secret_reference,
+    key_unwrapper,
+    read_secret,
+    references_in,
+)
 from jobs.runtime.manifest import Entry
 from jobs.runtime.objects import ObjectInfo
-from jobs.runtime.openpgp import PgpKey, decrypt_openpgp
+from jobs.runtime.openpgp import PgpKey, decrypt_with_any
 from jobs.runtime.parts import FileParts, Part, TaskParts
 from jobs.runtime.refused_rows import FileRefusedRows, TaskRefusedRows
 from jobs.runtime.storage import Storage, open_storage
@@ -44,7 +51,7 @@ from transforms.streams.bad_file import BadFile
 from transforms.streams.chunks import OpenChunks, peek
 from transforms.streams.delimited import DelimitedRecords, trimmed
 from transforms.streams.fernet_envelope import decrypt_envelope
-from transforms.streams.header import source_names
+from transforms.streams.header import names_to_tell, source_names
 from transforms.streams.json_records import JsonRecords
 from transforms.streams.parquet_records import ParquetRecords
 from transforms.streams.records import Batch, Records, RefusedRow, SourceNames
@@ -60,16 +67,45 @@ _OUTCOME: Final = "outcome string"
 
 @dataclass(frozen=True)
 class KeyReferences:
-    """Where the keys are; see ``jobs.runtime.keys``. None of these is a secret."""
+    """Where the keys are; see ``jobs.runtime.keys``. None of these is a secret.
+
+    Each may be several, parted by commas: keys are tried in turn; there is one passphrase for all, or one for each.
+    Raises KeyUnavailableError for what has not the form of a reference, ArgumentError where passphrases do not go with
+    the keys.
+    """
 
     envelope_key: str | None = None
     pgp_key: str | None = None
     pgp_passphrase: str | None = None
 
+    def __post_init__(self) -> None:
+        """See that each is a reference: a key by itself would stand in every task."""
+        for reference in references_in(self.envelope_key) if self.envelope_key is not None else ():
+            check_key_reference(reference)
+        for option, text in (("--pgp-key", self.pgp_key), ("--pgp-passphrase", self.pgp_passphrase)):
+            for reference in references_in(text) if text is not None else ():
+                check_secret_reference(reference, option)
+        self._pairs()
+
+    def pgp_keys(self) -> Iterator[PgpKey]:
+        """Yield the OpenPGP keys in their order. Each is read when it is asked for."""
+        for key, passphrase in self._pairs():
+            yield PgpKey(read_secret(key), read_secret(passphrase) if passphrase else b"")
+
+    def _pairs(self) -> Sequence[tuple[str, str]]:
+        keys = references_in(self.pgp_key) if self.pgp_key else ()
+        passphrases = references_in(self.pgp_passphrase) if self.pgp_passphrase else ("",)
+        if len(passphrases) not in (1, len(keys)):
+            raise ArgumentError(
+                f"--pgp-passphrase: give one for all {len(keys)} keys of --pgp-key, or one for each, in their order; "
+                f"there are {len(passphrases)}"
+            )
+        return list(zip(keys, itertools.cycle(passphrases), strict=False))
+
 
 @dataclass(frozen=True)
 class DecodePlan:
-    """What every task needs to know: store, connector, keys, and the folders to write to.
+    """What every task needs to know: store, connector, keys, the prefix to read from and those to write to.
 
     ``with_extras`` names the feeds whose tables take whatever columns come.
     """
@@ -77,7 +113,7 @@ class DecodePlan:
     root: str
     connector: Connector
     keys: KeyReferences
-    landing: str
+    source: str
     raw: str
     rejects: str
     with_extras: tuple[str, ...] = ()
@@ -127,14 +163,22 @@ class FileOutcome:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of all files of a run, in manifest order, and the parts that hold their rows."""
+    """What became of all files of a run, in manifest order, the parts that hold their rows, and the objects of rejects.
+
+    What a task has written that died before it could tell is in neither.
+    """
 
     files: tuple[FileOutcome, ...]
     parts: tuple[Part, ...]
+    refused: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         """Return a form that can become JSON."""
-        return {"files": [asdict(each) for each in self.files], "parts": [asdict(each) for each in self.parts]}
+        return {
+            "files": [asdict(each) for each in self.files],
+            "parts": [asdict(each) for each in self.parts],
+            "refused": list(self.refused),
+        }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Decoded:
@@ -142,6 +186,7 @@ class Decoded:
         return cls(
             tuple(FileOutcome.from_document(each) for each in document["files"]),
             tuple(Part(**{**each, "extras": tuple(each["extras"])}) for each in document["parts"]),
+            tuple(document.get("refused", ())),
         )
 
 
@@ -164,7 +209,8 @@ def decode_files(spark: SparkSession, plan: DecodePlan, entries: Sequence[Entry]
         raise PipelineError(f"a task of decrypt failed: {describe(error)}; the executor's log has more") from None
     done = [Decoded.from_document(json.loads(row.outcome)) for row in rows]
     files = sorted((each for task in done for each in task.files), key=lambda each: each.file_id)
-    return Decoded(tuple(files), tuple(part for task in done for part in task.parts))
+    parts = tuple(part for task in done for part in task.parts)
+    return Decoded(tuple(files), parts, tuple(key for task in done for key in task.refused))
 
 
 def _indexes(batch: pa.RecordBatch) -> list[int]:
@@ -193,7 +239,7 @@ def decode_task(plan: DecodePlan, entries: Sequence[Entry]) -> Decoded:
     with TaskParts(storage, plan.raw) as task, TaskRefusedRows(storage, plan.rejects) as rejects:
         files = [outcome for entry in entries for outcome in _decode_file(storage, plan, entry, task, rejects)]
         rejects.finish()
-        return Decoded(tuple(files), tuple(task.close()))
+        return Decoded(tuple(files), tuple(task.close()), rejects.keys)
 
 
 def _decode_file(
@@ -265,7 +311,7 @@ class _File:
 
     def _clear_content(self) -> Content:
         """Take encryption and compression off, told by content."""
-        source = self._entry.object_at(self._plan.landing + self._entry.name)
+        source = self._entry.object_at(self._plan.source + self._entry.name)
         open_chunks = functools.partial(_chunks, self._storage, source)
         content = content_of(open_chunks(0), size=self._entry.size, open_chunks=open_chunks)
         content.layers = codec = ENCRYPTIONS.get(content.kind, "plain")
@@ -283,8 +329,7 @@ class _File:
             return decrypt_envelope(open_chunks, key_unwrapper(keys.envelope_key))
         if keys.pgp_key is None:
             raise BadFile("missing_key", "it is an OpenPGP message; give --pgp-key and --pgp-passphrase")
-        passphrase = read_secret(keys.pgp_passphrase) if keys.pgp_passphrase else b""
-        return decrypt_openpgp(open_chunks, PgpKey(read_secret(keys.pgp_key), passphrase))
+        return decrypt_with_any(open_chunks, keys.pgp_keys())
 
     def _accepted(self, content: Content) -> Content:
         if content.kind in ENCRYPTIONS or content.kind == "gzip":
@@ -351,7 +396,7 @@ class _File:
                 refused=rows.refused,
                 clear_size=counted.size or content.size,
                 filled=rows.filled,
-                ignored_columns=binding.ignored,
+                ignored_columns=names_to_tell(binding.ignored),
                 absent_fields=binding.absent,
             )
         )

@@ -56,12 +56,24 @@ class LockedError(PipelineError):
     """Another run of the same connector is going on."""
 
 
+class BackfillGoingOnError(PipelineError):
+    """A backfill of the same connector was begun and is not finished."""
+
+
+class PlanOutdatedError(PipelineError):
+    """What a backfill's plan names is not there any more, or not as it was."""
+
+
 class DeliveryIncompleteError(PipelineError):
     """The delivery did not become whole in the time it was given."""
 
 
 class BadFilesError(PipelineError):
     """Files of the delivery cannot be used; they are in quarantine with their reasons."""
+
+
+class UnreadableDeliveryError(PipelineError):
+    """Files of the delivery cannot be read for a reason that is no fault of theirs: a key, rights, or a change."""
 
 
 class EmptyDeliveryError(PipelineError):
@@ -106,15 +118,36 @@ def exit_code_of(job: Callable[[], None]) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """Return what may be shown of any exception: its class, and the code that Spark, AWS or the system gave it."""
-    detail = ""
+    """Return what may be shown of any exception: its class, and what Spark, Java, AWS or the system calls it."""
+    java = _java_classes(error)
+    detail = _detail_of(error) or java
+    shown = f"{type(error).__name__} ({detail})" if detail else type(error).__name__
+    return f"{shown}; its message may hold data and is not shown{_MORE_MEMORY if _OUT_OF_MEMORY in java else ''}"
+
+
+_OUT_OF_MEMORY = "OutOfMemoryError"
+_MORE_MEMORY = ". Java had too little memory: give the driver more (--driver-memory), or on Glue take a larger worker"
+_MOST_CAUSES = 8  # Java forbids no circle of causes
+
+
+def _detail_of(error: BaseException) -> str:
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):  # botocore's
-        detail = str(response.get("Error", {}).get("Code", ""))
-    elif isinstance(error, OSError):
-        detail = errno.errorcode.get(error.errno or 0, "")
-    else:
-        with contextlib.suppress(Exception):  # Spark's asks a JVM that may be gone
-            getter = getattr(error, "getCondition", None) or getattr(error, "getErrorClass", None)
-            detail = str(getter() or "") if callable(getter) else ""
-    return f"{type(error).__name__}{f' ({detail})' if detail else ''}; its message may hold data and is not shown"
+        return str(response.get("Error", {}).get("Code", ""))
+    if isinstance(error, OSError):
+        return errno.errorcode.get(error.errno or 0, "")
+    with contextlib.suppress(Exception):  # Spark's asks a JVM that may be gone
+        getter = getattr(error, "getCondition", None) or getattr(error, "getErrorClass", None)
+        return str(getter() or "") if callable(getter) else ""
+    return ""
+
+
+def _java_classes(error: BaseException) -> str:
+    """Return the classes of an error of Java and of its causes, as Py4J holds them; "" for any other error."""
+    names: list[str] = []
+    with contextlib.suppress(Exception):  # asks a JVM that may be gone
+        thrown = getattr(error, "java_exception", None)
+        while thrown is not None and len(names) < _MOST_CAUSES:
+            names.append(str(thrown.getClass().getSimpleName()))
+            thrown = thrown.getCause()
+    return " from ".join(names)

@@ -8,12 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.runtime.accounting import Accounting, FileAccount, check_rejects
 from jobs.runtime.decode import Decoded, FileOutcome
-from jobs.runtime.errors import VerificationError
+from jobs.runtime.errors import StorageError, VerificationError, describe
+from jobs.runtime.hash_keys import key_frame
 from jobs.runtime.ledger import Run
 from jobs.runtime.merge import LOADED_THROUGH, VERSION_KEYS, FileCounts, Merge, merge, newer_versions, partitions_after
 from jobs.runtime.parts import Part
@@ -22,26 +23,27 @@ from jobs.runtime.publication import making_of, present_table
 from jobs.runtime.published_table import PublishedTable
 from jobs.runtime.schema_change import check_same_hashes, schema_changes
 from jobs.runtime.snapshots import delivered_at, snapshot_of
+from jobs.runtime.standing_table import StandingTable
+from jobs.runtime.suppression import Listed, PeopleList, listed_people
+from jobs.runtime.table_files import rebalanced, write_table
 from jobs.runtime.workspace import Workspace
-from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
+from jobs.runtime.written import WrittenFile, check_values, fill_of, read_footers, rows_by_partition
 from schemas.feed import Feed
 from schemas.table import Table
-from transforms.columns.hashing import key_row
 from transforms.frames.audit import carried_for_audit, with_audit
 from transforms.frames.conform import conform
-from transforms.frames.dropping import DUPLICATE, drop_rows, find_dropped_rows, rejected_rows
+from transforms.frames.dropping import DUPLICATE, SUPPRESSED, drop_rows, find_dropped_rows, rejected_rows
 from transforms.frames.mapping import COUNTRY, cleansed, outputs, table_columns, with_values
 from transforms.frames.match_readiness import match_readiness, measures
 from transforms.frames.merging import CARRIED, DELETED, DELIVERED
 from transforms.frames.normalise import with_reasons
-from transforms.frames.pseudonymise import key_schema, pseudonymise
+from transforms.frames.pseudonymise import pseudonymise
+from transforms.frames.suppression import People, find_listed_rows
 from transforms.rows import LINEAGE, MEMBER_BITS, REASON, ROW_BITS, ROW_ID, SOURCE_FILE, SOURCE_ROW
 
 _ORDINAL: Final = "__ordinal"
 _INPUT_BYTES_A_TASK: Final = 256 << 20  # of Parquet; becomes up to 1 GB of hashes, which no codec makes smaller
 _ROWS_A_SHUFFLE_TASK: Final = 2_000_000  # of a row id, a digest and the order columns
-_ROWS_A_FILE: Final = 3_000_000  # about 750 MB of the widest tables that we ship
-_FORMAT_OPTIONS: Final = {"compression": "snappy", "maxRecordsPerFile": str(_ROWS_A_FILE)}
 
 
 def is_good(outcome: FileOutcome, feed: Feed) -> bool:
@@ -62,6 +64,7 @@ class FeedRun:
         decoded: Decoded,
         keys: Mapping[str, bytes],
         attempt: int,
+        suppression: Sequence[PeopleList] = (),
     ) -> None:
         """Prepare the feed's part of ``run``; ``keys`` are the hash keys by name."""
         self._spark, self._workspace, self._run, self._attempt = spark, workspace, run, attempt
@@ -73,6 +76,8 @@ class FeedRun:
         self.table = table.with_extra_columns(extras) if extras else table
         self._feed = feed.with_extra_fields(extras)
         self._keys = {name: key for name, key in keys.items() if name in self.table.key_names}
+        self._suppression = suppression
+        self._held: list[DataFrame] = []  # on disk and in memory, until the delivery is written
         self._moments = _moments(workspace, run, feed)
         self._replaces = feed.load == "full_refresh" and not self._is_older_than_upserts()
 
@@ -97,7 +102,8 @@ class FeedRun:
         output = f"{self._workspace.curated(table.name, run.run_id)}attempt={self._attempt}/"
         counted = Observation("match readiness")
         source = cleansed(self._raw(), feed, table)
-        dropped = find_dropped_rows(source, feed, table).persist()
+        listed = self._listed()
+        dropped = self._dropped(source, listed).persist()
         try:
             accounting = _account(self._files, dropped)
             check_rejects(accounting, feed)
@@ -108,11 +114,16 @@ class FeedRun:
             if self._replaces:
                 self._write(published, output)
             else:
-                merged, accounting = self._merge(published, accounting, output)
+                merged, accounting = self._merge(published, accounting, output, listed)
         finally:
             dropped.unpersist()
+            for held in self._held:
+                held.unpersist()
         wrote = time.monotonic()
-        written, distinct = self._verify(output, accounting, merged)
+        try:
+            written, distinct = self._verify(output, accounting, merged)
+        except VerificationError as error:
+            raise self._withdrawn(output, error) from None
         return {
             "seconds": wrote - began,
             "verify_seconds": time.monotonic() - wrote,
@@ -145,6 +156,38 @@ class FeedRun:
         )
         return self._spark.read.schema(schema).parquet(*paths) if paths else self._spark.createDataFrame([], schema)
 
+    def _listed(self) -> Listed | None:
+        """Read the suppression lists; None where there are none, or none that the table can be searched by."""
+        if not self._suppression:
+            return None
+        listed = listed_people(self._spark, self._suppression, self._feed, self.table, self._keys)
+        if listed is not None:
+            self._held.append(listed.values)
+        return listed
+
+    def _dropped(self, source: DataFrame, listed: Listed | None) -> DataFrame:
+        """Find the rows that are not published. Those about listed people count as if they had never come.
+
+        So they win over no other row of their key. A deletion of theirs still deletes.
+        """
+        feed, table = self._feed, self.table
+        if listed is None:
+            return find_dropped_rows(source, feed, table)
+        theirs = source if feed.deletes is None else source.where(~self._is_deletion())
+        people = People(listed.values, listed.columns, feed, table, key_frame(self._spark, self._keys))
+        suppressed = find_listed_rows(theirs, people).persist()
+        self._held.append(suppressed)
+        others = drop_rows(source, suppressed)
+        return find_dropped_rows(others, feed, table).unionByName(suppressed)
+
+    def _is_deletion(self) -> Column:
+        """Tell of a row of the source whether it takes its key out of the table."""
+        deletes = self._feed.deletes
+        if deletes is None:
+            return F.lit(False)
+        words = [F.lit(word.lower()) for word in deletes.values]
+        return F.coalesce(F.lower(F.col(deletes.field)).isin(*words), F.lit(False))
+
     def _write_rejects(self, source: DataFrame, dropped: DataFrame) -> None:
         kept = self._feed.fields if self._feed.rejects.keep_values else ()
         located = rejected_rows(source, dropped, (SOURCE_FILE, SOURCE_ROW, REASON, *kept))
@@ -163,7 +206,7 @@ class FeedRun:
             .transform(with_reasons, outputs(feed, table), COUNTRY)
             .observe(counted, *measures(feed, table))
             .transform(table_columns, feed, table, carried)
-            .transform(pseudonymise, feed, table, _key_frame(self._spark, self._keys))
+            .transform(pseudonymise, feed, table, key_frame(self._spark, self._keys))
             .transform(with_audit, table, self._run.run_id, self._run.started.isoformat())
             .transform(conform, table, () if self._replaces else CARRIED)
         )
@@ -173,36 +216,28 @@ class FeedRun:
         moments = self._spark.createDataFrame(
             sorted(self._moments.items()), f"`{_ORDINAL}` bigint, `{DELIVERED}` string"
         )
-        deletes = self._feed.deletes
-        is_deletion = F.lit(False)
-        if deletes is not None:
-            words = [F.lit(word.lower()) for word in deletes.values]
-            is_deletion = F.coalesce(F.lower(F.col(deletes.field)).isin(*words), F.lit(False))
         return (
             frame.withColumn(_ORDINAL, F.shiftright(ROW_ID, ROW_BITS + MEMBER_BITS))
             .join(F.broadcast(moments), _ORDINAL)
             .drop(_ORDINAL)
-            .withColumn(DELETED, is_deletion)
+            .withColumn(DELETED, self._is_deletion())
         )
 
-    def _merge(self, published: DataFrame, accounting: Accounting, output: str) -> tuple[Merge, Accounting]:
+    def _merge(
+        self, published: DataFrame, accounting: Accounting, output: str, listed: Listed | None
+    ) -> tuple[Merge, Accounting]:
         """Stage the delivery's rows, decide which count, write what changes."""
         storage, name, run_id = self._workspace.storage, self.table.name, self._run.run_id
         staged = storage.uri(f"{self._workspace.staged(name, run_id)}attempt={self._attempt}")
         published.write.parquet(staged)
-        merged = merge(self._spark, self._spark.read.parquet(staged), self._feed, self.table, self._present)
+        standing = StandingTable(self._spark, self.table, self._present, listed)
+        merged = merge(self._spark.read.parquet(staged), self._feed, standing)
         if merged.rows is not None:
-            self._write(self._rebalanced(merged.rows), output)
+            self._write(rebalanced(self._spark, merged.rows, self.table), output)
         if merged.versions is not None:
             merged.versions.write.parquet(self._versions_uri())
         merged.release()
         return merged, _merged_accounting(accounting, self._files, merged.counts)
-
-    def _rebalanced(self, rows: DataFrame) -> DataFrame:
-        """Bring rows of a partition together, so that it gets few files; a large one still has several tasks."""
-        columns = ", ".join(f"`{name}`" for name in self.table.partitions)
-        hint = f"REBALANCE({columns})" if columns else "REBALANCE"
-        return self._spark.sql(f"SELECT /*+ {hint} */ * FROM {{rows}}", rows=rows)  # noqa: S608  names are our own
 
     def _versions_uri(self) -> str:
         folder = self._workspace.versions(self.table.name, self._run.run_id)
@@ -214,12 +249,7 @@ class FeedRun:
         return ",".join(self._feed.dedup.keys)
 
     def _write(self, frame: DataFrame, output: str) -> None:
-        """Write the table's files. Hashes never repeat, so dictionaries of them would be built in vain."""
-        writer = frame.write.options(**_FORMAT_OPTIONS)
-        for column in self.table.hashed_columns:
-            writer = writer.option(f"parquet.enable.dictionary#{column.name}", "false")
-        partitions = self.table.partitions
-        (writer.partitionBy(*partitions) if partitions else writer).parquet(self._workspace.storage.uri(output))
+        write_table(frame, self.table, self._workspace.storage.uri(output))
 
     def _verify(
         self, output: str, accounting: Accounting, merged: Merge | None
@@ -232,18 +262,32 @@ class FeedRun:
             raise VerificationError(
                 f"{self._workspace.storage.uri(output)} holds {rows:,} rows, but {accounting.read:,} were read, "
                 f"{accounting.rejected:,} rejected, {accounting.duplicates:,} duplicates dropped, "
-                f"{accounting.deletes:,} took a row out, and {kept:,} stay of the table; nothing was published"
+                f"{accounting.suppressed:,} suppressed, {accounting.deletes:,} took a row out, and {kept:,} stay of "
+                "the table; nothing was published"
             )
         uri = self._workspace.storage.uri(output)
-        return written, check_hashes(self._spark, uri, self.table, self._keys) if rows else {}
+        return written, check_values(self._spark, uri, self.table, self._keys, rows) if rows else {}
+
+    def _withdrawn(self, output: str, error: VerificationError) -> VerificationError:
+        """Delete what is refused, for it may be clear where only hashes belong; return the error that says so."""
+        storage = self._workspace.storage
+        try:
+            storage.delete_prefix(output)
+            staged = f"{self._workspace.staged(self.table.name, self._run.run_id)}attempt={self._attempt}/"
+            for item in list(storage.list(staged)):
+                storage.delete(item)
+        except StorageError as trouble:
+            return VerificationError(
+                f"{error}. What was written could not be deleted ({describe(trouble)}): delete {storage.uri(output)}"
+            )
+        return error
 
     def _result(self, output: str, written: list[WrittenFile], merged: Merge | None) -> dict[str, Any]:
         """Return the table's location, partitions and rows after this run, and what changed."""
         storage = self._workspace.storage
         counts = rows_by_partition(written)
-        locations = {
-            values: (storage.uri(_folder_of(written, values)), rows) for values, rows in sorted(counts.items())
-        }
+        folders = {file.partition: file.key.rpartition("/")[0] for file in written}
+        locations = {values: (storage.uri(folders[values]), rows) for values, rows in sorted(counts.items())}
         location = storage.uri(output.rstrip("/"))
         untouched = merged is not None and merged.rows is None and self._present is not None
         if untouched and self._present is not None:
@@ -271,14 +315,11 @@ class FeedRun:
             "written_rows": sum(counts.values()),
             "written_partitions": len(counts) if self.table.partitions else None,
             "displaced": merged.displaced if merged is not None else 0,
+            "suppressed": merged.suppressed if merged is not None else 0,
             "versions": self._versions_uri() if has_versions else "",
             "version_keys": self._version_keys() if has_versions else "",
             "loaded_through": self._loaded_through if refreshed else before.get(LOADED_THROUGH, ""),
         }
-
-
-def _folder_of(written: list[WrittenFile], values: tuple[str, ...]) -> str:
-    return next(file.key for file in written if file.partition == values).rpartition("/")[0]
 
 
 def _described(table: Table) -> list[dict[str, str]]:
@@ -319,14 +360,6 @@ def _moments(workspace: Workspace, run: Run, feed: Feed) -> dict[int, str]:
     return {ordinal: snapshot.time if snapshot is not None else newest for ordinal, snapshot in told.items()}
 
 
-def _key_frame(spark: SparkSession, keys: Mapping[str, bytes]) -> DataFrame | None:
-    """Make the one-row frame that carries the keys: as data they stand in no plan, no log and no UI."""
-    if not keys:
-        return None
-    row = tuple(part for key in keys.values() for part in key_row(key))
-    return spark.createDataFrame([row], key_schema(keys))
-
-
 def _account(files: Sequence[FileOutcome], dropped: DataFrame) -> Accounting:
     """Count what becomes of every file's rows; this also materialises ``dropped``."""
     file_id = F.shiftright(ROW_ID, ROW_BITS).alias("file_id")
@@ -338,13 +371,12 @@ def _account(files: Sequence[FileOutcome], dropped: DataFrame) -> Accounting:
     accounts = []
     for each in files:
         reasons = counts.get(each.file_id, {})
-        duplicates = reasons.pop(DUPLICATE, 0)
+        duplicates, suppressed = reasons.pop(DUPLICATE, 0), reasons.pop(SUPPRESSED, 0)
         for reason, refused in each.refused.items():
             reasons[reason] = reasons.get(reason, 0) + refused
-        published = each.delivered_rows - duplicates - sum(reasons.values())
-        accounts.append(
-            FileAccount(each.name, each.delivered_rows, published, duplicates, 0, dict(sorted(reasons.items())))
-        )
+        published = each.delivered_rows - duplicates - suppressed - sum(reasons.values())
+        rejected = dict(sorted(reasons.items()))
+        accounts.append(FileAccount(each.name, each.delivered_rows, published, duplicates, 0, rejected, suppressed))
     return Accounting(tuple(accounts))
 
 

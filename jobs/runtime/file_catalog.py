@@ -11,22 +11,22 @@ from jobs.runtime.storage import Storage
 
 
 class FileCatalog:
-    """One JSON document a table; readers see a table with all its partitions change at once."""
+    """One JSON document a table in ``folder``; readers see a table with all its partitions change at once."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, folder: str = "state/catalog") -> None:
         self._storage = storage
+        self._folder = folder
 
     def describe(self) -> str:
         """Say where this catalog is."""
-        return self._storage.uri("state/catalog")
+        return self._storage.uri(self._folder)
 
-    @staticmethod
-    def _key(name: str) -> str:
-        return f"state/catalog/{name}.json"
+    def _key(self, name: str) -> str:
+        return f"{self._folder}/{name}.json"
 
     def names(self) -> list[str]:
         """List the documents."""
-        keys = (item.key for item in self._storage.list("state/catalog/"))
+        keys = (item.key for item in self._storage.list(f"{self._folder}/"))
         return sorted(key.rpartition("/")[2].removesuffix(".json") for key in keys if key.endswith(".json"))
 
     def get(self, name: str) -> PublishedTable | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 100  # BatchCreatePartition and BatchUpdatePartition take at most so many
 _DELETE_BATCH: Final = 25  # BatchDeletePartition
+_READ_ATTEMPTS: Final = 10
 _PREFIX: Final = "cleanroom_etl."  # of our table parameters
 
 
@@ -72,7 +73,11 @@ class GlueCatalog:
     A table without partitions changes at once. Glue has no call that changes a table and its partitions together, so
     a partitioned one is claimed by compare-and-set first, then its partitions are brought to what they shall be, then
     the table itself; between the first and the last a reader may see partitions of both runs. A run that died between
-    them finishes the same work when it is run again, and until then no other run can claim the table.
+    them finishes the same work when it is run again, and until then no other run can claim the table. A run that was
+    stopped between them finds before its next batch that its claim is gone, and changes nothing more.
+
+    The version of the table changes with the claim and with its end. So who reads the table, its partitions, and the
+    table again, and finds one version without a claim, has the partitions of one run; ``get`` reads like that.
     """
 
     def __init__(self, client: GlueClient, database: str) -> None:
@@ -121,11 +126,29 @@ class GlueCatalog:
             parameters["NextToken"] = page["NextToken"]
 
     def get(self, name: str) -> PublishedTable | None:
-        """Read the table and all its partitions."""
+        """Read the table and all its partitions, as they are at one moment; only a claimed one may be a mixture.
+
+        Raises CatalogConflictError where it changes each time that it is read.
+        """
+        for _ in range(_READ_ATTEMPTS):
+            found = self._table(name)
+            if found is None:
+                return None
+            partitions = tuple(self._partitions(name)) if found.get("PartitionKeys") else ()
+            again = self._table(name) if found.get("PartitionKeys") else found
+            if again is not None and again.get("VersionId") == found.get("VersionId"):
+                return self._published(name, found, partitions)
+        raise CatalogConflictError(f"table {name} changes all the time; see who is at it, and try again later")
+
+    def _table(self, name: str) -> Any:
         try:
-            found = self._call("get_table", Name=name)["Table"]
+            return self._call("get_table", Name=name)["Table"]
         except _NotFoundError:
             return None
+
+    def _published(
+        self, name: str, found: Mapping[str, Any], partitions: Iterable[PublishedPartition]
+    ) -> PublishedTable:
         descriptor = found["StorageDescriptor"]
         return PublishedTable(
             name=name,
@@ -133,7 +156,7 @@ class GlueCatalog:
             location=descriptor["Location"].rstrip("/"),
             columns=_columns(descriptor["Columns"]),
             partition_keys=_columns(found.get("PartitionKeys", [])),
-            partitions=tuple(sorted(self._partitions(name), key=lambda partition: partition.values)),
+            partitions=tuple(sorted(partitions, key=lambda partition: partition.values)),
             parameters={
                 key.removeprefix(_PREFIX): value
                 for key, value in found.get("Parameters", {}).items()
@@ -173,7 +196,8 @@ class GlueCatalog:
             present = self.get(table.name)
         elif present.claimed_by not in ("", run_id):
             raise CatalogConflictError(
-                f"run {present.claimed_by} is in the middle of publishing {table.name}; run it again first"
+                f"run {present.claimed_by} is in the middle of publishing {table.name}; run it again first, or where "
+                "jobs/rollback.py went back to it, that"
             )
         elif present.claimed_by != run_id:
             if present.version != expected_version:
@@ -244,11 +268,25 @@ class GlueCatalog:
         ]
         delete = [{"Values": list(values)} for values in there if values not in wanted]
         for batch in _batches(create, _BATCH):
+            self._check_claim(table)
             self._done(self._call("batch_create_partition", TableName=table.name, PartitionInputList=batch))
         for batch in _batches(update, _BATCH):
+            self._check_claim(table)
             self._done(self._call("batch_update_partition", TableName=table.name, Entries=batch))
         for batch in _batches(delete, _DELETE_BATCH):
+            self._check_claim(table)
             self._done(self._call("batch_delete_partition", TableName=table.name, PartitionsToDelete=batch))
+
+    def _check_claim(self, table: PublishedTable) -> None:
+        """Raise CatalogConflictError where the table is not being switched to this run any more.
+
+        Batches of partitions take no version. A run that slept could change what another one has published since.
+        """
+        present = self._table(table.name)
+        if present is None or present.get("Parameters", {}).get(f"{_PREFIX}switching_to") != table.run_id:
+            raise CatalogConflictError(
+                f"table {table.name} was published by somebody else while run {table.run_id} was about to; run again"
+            )
 
     def _done(self, answer: Mapping[str, Any]) -> None:
         errors = answer.get("Errors") or []

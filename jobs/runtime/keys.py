@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ def read_secret(reference: str) -> bytes:
 
     Raises KeyUnavailableError that names the reference, never the content.
     """
+    check_secret_reference(reference)
     scheme, _, rest = reference.partition(":")
     if scheme == "file":
         path = Path("/" + rest.lstrip("/")) if rest.startswith("/") else Path(rest)
@@ -41,16 +42,30 @@ def read_secret(reference: str) -> bytes:
             data = path.read_bytes()
         except OSError as error:
             raise KeyUnavailableError(f"{reference} cannot be read: {error.strerror}") from None
-    elif scheme == "secretsmanager" and rest:
-        data = _read_secrets_manager(rest)
     else:
-        # What was given is not shown: it may be the secret itself.
-        raise KeyUnavailableError("what was given names no secret: give file:/path or secretsmanager:name")
+        data = _read_secrets_manager(rest)
     if _is_text(data):
         data = data.removesuffix(b"\n").removesuffix(b"\r")
     if not data:
         raise KeyUnavailableError(f"{reference} is empty")
     return data
+
+
+def check_secret_reference(reference: str, option: str = "what was given") -> None:
+    """Raise KeyUnavailableError where a reference has not the form of one to a secret; where it leads is not tried.
+
+    What was given is not shown: it may be the secret itself.
+    """
+    scheme, _, rest = reference.partition(":")
+    if not (scheme == "file" or (scheme == "secretsmanager" and rest)):
+        raise KeyUnavailableError(f"{option} names no secret: give file:/path or secretsmanager:name")
+
+
+def check_key_reference(reference: str) -> None:
+    """Raise KeyUnavailableError where a reference has not the form of one to a key that opens envelopes."""
+    scheme, _, rest = reference.partition(":")
+    if not (scheme == "file" or (scheme == "kms" and rest)):
+        raise KeyUnavailableError("--envelope-key names no key: give file:/path/rsa.pem or kms:alias/name")
 
 
 def _is_text(data: bytes) -> bool:
@@ -105,17 +120,37 @@ def read_hash_key(reference: str) -> bytes:
     return key
 
 
-def key_unwrapper(reference: str) -> UnwrapKey:
-    """Return the function that opens the data keys of envelopes with the key behind ``reference``.
+def references_in(text: str) -> tuple[str, ...]:
+    """Return the references in an argument that takes several, parted by commas."""
+    return tuple(part.strip() for part in text.split(","))
 
-    ``file:`` is an RSA private key (PEM, without passphrase), ``kms:`` an asymmetric or symmetric KMS key.
+
+def key_unwrapper(references: str) -> UnwrapKey:
+    """Return the function that opens the data keys of envelopes with the keys behind ``references``.
+
+    ``file:`` is an RSA private key (PEM, without passphrase), ``kms:`` an asymmetric or symmetric KMS key. Of several,
+    parted by commas, each is tried in turn: after a change of keys there are originals for the old one and the new.
     """
+    unwrappers = [_unwrapper(reference) for reference in references_in(references)]
+    return unwrappers[0] if len(unwrappers) == 1 else functools.partial(_unwrap_with_any, unwrappers)
+
+
+def _unwrapper(reference: str) -> UnwrapKey:
+    check_key_reference(reference)
     scheme, _, rest = reference.partition(":")
-    if scheme == "kms" and rest:
+    if scheme == "kms":
         return functools.partial(_unwrap_with_kms, rest)
-    if scheme == "file":
-        return functools.partial(_unwrap_with_rsa, reference)
-    raise KeyUnavailableError(f"{reference!r} names no envelope key: give file:/path/rsa.pem or kms:alias/name")
+    return functools.partial(_unwrap_with_rsa, reference)
+
+
+def _unwrap_with_any(unwrappers: Sequence[UnwrapKey], wrapped: bytes) -> bytes:
+    for unwrap in unwrappers:
+        try:
+            return unwrap(wrapped)
+        except BadFile as bad:
+            if bad.reason != "wrong_key":
+                raise
+    raise BadFile("wrong_key", f"the data key was encrypted for none of the {len(unwrappers)} envelope keys given")
 
 
 @functools.lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ attempt. A step writes its entry last, so an entry means that all of the step is
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -13,14 +14,18 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobs.runtime.errors import NothingToDoError, ObjectExistsError, StorageError
+from jobs.runtime.errors import ArgumentError, BackfillGoingOnError, NothingToDoError, ObjectExistsError, StorageError
 from jobs.runtime.manifest import Manifest
 from jobs.runtime.storage import Storage
+from transforms.rows import MOST_FILES
 
 STEPS: Final = ("decrypt", "transform", "publish", "archive")
+ROLLBACK: Final = "rollback"
 _ABANDONED: Final = "abandoned"
 _MOMENT: Final = "%Y%m%dT%H%M%SZ"
 _OVER: Final = {"archive.json", f"{_ABANDONED}.json"}  # a run with one of these is never taken up again
+BACKFILL: Final = "backfill="  # begins the name of a backfill's folder, beside those of runs
+BEGUN, FINISHED, GIVEN_UP = "begun.json", "finished.json", "given-up.json"
 _RUN_FILE: Final = re.compile(r"state/(?P<connector>[^/]+)/run=(?P<run>[^/]+)/(?P<name>[^/]+)")
 
 
@@ -74,6 +79,22 @@ class Run:
             self.storage.delete(present)
 
     @property
+    def is_started(self) -> bool:
+        """Whether its manifest is frozen."""
+        return self.storage.find(self.key("manifest.json")) is not None
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether it was given up."""
+        return self.entry(_ABANDONED) is not None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report of a run that was archived."""
+        document: dict[str, Any] = json.loads(self.storage.read(self.key("report.json")))
+        return document
+
+    @property
     def started(self) -> dt.datetime:
         """When the run was started, by its id (UTC)."""
         return dt.datetime.strptime(self.run_id.partition("-")[0], _MOMENT).replace(tzinfo=dt.UTC)
@@ -89,13 +110,21 @@ class Run:
             else:
                 return number
 
+    def amend(self, step: str, entry: dict[str, Any]) -> None:
+        """Replace the note of a finished ``step``: what it says was not all that happened."""
+        present = self.storage.find(self.key(f"{step}.json"))
+        if present is None:
+            raise NothingToDoError(f"run {self.run_id} of {self.connector} has not finished {step}")
+        self.storage.replace(present.key, _document(entry), present.etag)
+
     def has_begun(self, step: str) -> bool:
         """Tell whether there was an attempt at ``step``."""
         return self.storage.find(self.key(f"{step}.attempt-1.json")) is not None
 
     def abandon(self, reason: str) -> None:
         """Give the run up for good; its objects, where they are still there, go to a new one."""
-        self.finish(_ABANDONED, {"reason": reason})
+        if not self.is_abandoned:
+            self.finish(_ABANDONED, {"reason": reason})
 
     @property
     def next_step(self) -> str | None:
@@ -111,7 +140,12 @@ def _document(entry: dict[str, Any]) -> bytes:
 
 
 def start_run(storage: Storage, manifest: Manifest) -> Run:
-    """Freeze the manifest of a new run."""
+    """Freeze the manifest of a new run. Raises ArgumentError for more objects than row ids have room for."""
+    if len(manifest.entries) > MOST_FILES:
+        raise ArgumentError(
+            f"{len(manifest.entries):,} objects are more than the {MOST_FILES:,} that one run takes; load them in "
+            "units (jobs/backfill.py --plan …)"
+        )
     run = Run(storage, manifest.connector, manifest.run_id)
     storage.create(run.key("manifest.json"), manifest.to_json())
     return run
@@ -125,10 +159,38 @@ def unfinished_run(storage: Storage, connector: str) -> Run | None:
     return None
 
 
+def run_to_work_on(storage: Storage, connector: str, run_id: str | None) -> Run | None:
+    """Return the run that was asked for, or else the unfinished one, None where there is none.
+
+    Raises NothingToDoError for a run that is not there, and BackfillGoingOnError during a backfill: its runs are its
+    own business, and what others load meanwhile would be missing from what it publishes.
+    """
+    refuse_during_backfill(storage, connector)
+    return named_run(storage, connector, run_id) if run_id is not None else unfinished_run(storage, connector)
+
+
+def refuse_during_backfill(storage: Storage, connector: str, but: str = "") -> None:
+    """Raise BackfillGoingOnError where a backfill of the connector was begun, and neither finished nor given up.
+
+    ``but`` is the name of one that does not count.
+    """
+    names: dict[str, set[str]] = {}
+    prefix = f"state/{connector}/{BACKFILL}"
+    for item in storage.list(prefix):
+        backfill, _, name = item.key.removeprefix(prefix).partition("/")
+        names.setdefault(backfill, set()).add(name)
+    for backfill, files in names.items():
+        if backfill != but and BEGUN in files and not files & {FINISHED, GIVEN_UP}:
+            raise BackfillGoingOnError(
+                f"backfill {backfill} of {connector} was begun and is not finished; what lands meanwhile stays in "
+                f"landing/. Go on with it (jobs/backfill.py --run {backfill}), or give it up (--give-up {backfill})"
+            )
+
+
 def latest_run(storage: Storage, connector: str) -> Run | None:
     """Return the newest complete run."""
-    done = [run_id for run_id, names in _runs(storage, connector).items() if "archive.json" in names]
-    return Run(storage, connector, done[-1]) if done else None
+    done = archived_runs(storage, connector)
+    return done[-1] if done else None
 
 
 def named_run(storage: Storage, connector: str, run_id: str) -> Run:
@@ -141,12 +203,24 @@ def named_run(storage: Storage, connector: str, run_id: str) -> Run:
     return run
 
 
+def archived_runs(storage: Storage, connector: str) -> list[Run]:
+    """Return the connector's complete runs, oldest first."""
+    return [Run(storage, connector, run) for run, names in _runs(storage, connector).items() if "archive.json" in names]
+
+
 @dataclass(frozen=True)
 class KnownRun:
-    """A run of some connector, and whether there is nothing left to do in it."""
+    """A run of some connector, whether there is nothing left to do in it, and the names of its files in the ledger."""
 
     run: Run
     is_over: bool
+    names: frozenset[str] = frozenset()
+
+    @property
+    def rollbacks(self) -> list[float]:
+        """When rollbacks to the run were begun, in seconds since 1970."""
+        files = sorted(name for name in self.names if name.startswith(f"{ROLLBACK}.attempt-"))
+        return [float(json.loads(self.run.storage.read(self.run.key(name)))["at"]) for name in files]
 
 
 def all_runs(storage: Storage) -> dict[str, KnownRun]:
@@ -157,9 +231,29 @@ def all_runs(storage: Storage) -> dict[str, KnownRun]:
         if match is not None:
             files.setdefault((match["run"], match["connector"]), set()).add(match["name"])
     return {
-        run_id: KnownRun(Run(storage, connector, run_id), bool(names & _OVER))
+        run_id: KnownRun(Run(storage, connector, run_id), bool(names & _OVER), frozenset(names))
         for (run_id, connector), names in sorted(files.items())
     }
+
+
+def rollbacks_of(storage: Storage, connector: str) -> dict[str, list[float]]:
+    """Return when rollbacks to runs of the connector were begun, in seconds since 1970, by the runs' ids."""
+    known = {
+        run_id: KnownRun(Run(storage, connector, run_id), bool(names & _OVER), frozenset(names))
+        for run_id, names in _runs(storage, connector).items()
+    }
+    return {run_id: each.rollbacks for run_id, each in known.items() if each.rollbacks}
+
+
+def note_deleted(storage: Storage, connector: str, run_id: str) -> None:
+    """Note, for whoever holds the lock of ``connector``, that what the run had published begins to be deleted."""
+    with contextlib.suppress(ObjectExistsError):
+        storage.create(f"state/{connector}/deleted/{run_id}.json", _document({"at": storage.now()}))
+
+
+def is_deleted(storage: Storage, run_id: str) -> bool:
+    """Tell whether somebody has begun to delete what the run had published."""
+    return any(item.key.endswith(f"/deleted/{run_id}.json") for item in storage.list("state/"))
 
 
 def _runs(storage: Storage, connector: str) -> dict[str, set[str]]:

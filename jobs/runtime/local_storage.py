@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -18,6 +19,8 @@ from jobs.runtime.objects import ObjectInfo, below
 from transforms.streams.chunks import CHUNK_SIZE
 
 _PARTIAL: Final = ".partial"  # folder below a local root for what is being written
+_WRITING: Final = "writing-"
+_DELETING: Final = "deleting-"
 
 
 class LocalStorage:
@@ -26,6 +29,7 @@ class LocalStorage:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.root = f"file://{folder}"
+        self._is_swept = False
 
     def uri(self, key: str) -> str:
         """Return the full URI of ``key``."""
@@ -80,6 +84,8 @@ class LocalStorage:
                 while chunk := file.read(CHUNK_SIZE):
                     yield chunk
                 self._check(item, os.fstat(file.fileno()))
+        except FileNotFoundError:
+            raise ObjectChangedError(f"{self.uri(item.key)} is gone, it was there when it was looked for") from None
         except OSError as error:
             raise StorageError(f"{self.uri(item.key)} cannot be read: {error.strerror}") from None
 
@@ -98,13 +104,36 @@ class LocalStorage:
     def _partial(self) -> Iterator[tuple[IO[bytes], Path]]:
         folder = self._folder / _PARTIAL
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder)
+        self._sweep(folder)
+        while True:
+            descriptor, name = tempfile.mkstemp(dir=folder, prefix=_WRITING)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # ends with the process, however that ends
+            if os.fstat(descriptor).st_nlink:
+                break
+            os.close(descriptor)  # swept away by another process before it was locked
         path = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file, path
         finally:
             path.unlink(missing_ok=True)
+
+    def _sweep(self, folder: Path) -> None:
+        """Once, delete what processes were writing when they were killed: it may be clear data."""
+        if self._is_swept:
+            return
+        for path in folder.glob(f"{_WRITING}*"):
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+        if any(folder.glob(f"{_DELETING}*")):
+            with self._alone():  # whoever holds this is in the midst of a deletion
+                for deleting in folder.glob(f"{_DELETING}*"):
+                    for aside in [path for path in deleting.rglob("*") if path.is_file()]:
+                        etag = deleting.name.removeprefix(_DELETING)
+                        self._settle(aside, self._folder / aside.relative_to(deleting), etag)
+                    shutil.rmtree(deleting, ignore_errors=True)
+        self._is_swept = True
 
     def create(self, key: str, data: bytes) -> str:
         """Write a new file; the hard link makes it appear whole and never over another."""
@@ -123,16 +152,28 @@ class LocalStorage:
     def replace(self, key: str, data: bytes, etag: str) -> str:
         """Overwrite one state of a file, under a lock that all our processes on this machine share."""
         target = self._path(key)
-        with self._partial() as (file, path), (self._folder / _PARTIAL / "lock").open("wb") as lock:
+        with self._partial() as (file, path):
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+            with self._alone():
+                present = self.find(key)
+                if present is None or present.etag != etag:
+                    raise ObjectChangedError(f"{self.uri(key)} was changed by somebody else")
+                path.replace(target)
+                return _local_etag(os.fstat(file.fileno()))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep all our other processes on this machine from changing what they have just looked at."""
+        folder = self._folder / _PARTIAL
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            present = self.find(key)
-            if present is None or present.etag != etag:
-                raise ObjectChangedError(f"{self.uri(key)} was changed by somebody else")
-            path.replace(target)
-            return _local_etag(os.fstat(file.fileno()))
+            yield
+        finally:
+            os.close(lock)
 
     @contextlib.contextmanager
     def open_output(self, key: str) -> Iterator[IO[bytes]]:
@@ -152,13 +193,43 @@ class LocalStorage:
                 file.write(chunk)
 
     def delete(self, item: ObjectInfo) -> None:
-        """Delete that state of the file."""
-        present = self.find(item.key)
-        if present is None:
-            return
-        if present.etag != item.etag:
-            raise ObjectChangedError(f"{self.uri(item.key)} was replaced in the meantime")
-        self._path(item.key).unlink()
+        """Delete that state of the file. It is taken aside before it is looked at: a source may replace it any time."""
+        with self._alone():
+            present = self.find(item.key)
+            if present is None:
+                return
+            if present.etag == item.etag and self._is_deleted(item):
+                return
+        raise ObjectChangedError(f"{self.uri(item.key)} was replaced in the meantime")
+
+    def _is_deleted(self, item: ObjectInfo) -> bool:
+        """Take the file aside and delete it, if it is that state; else put it back, unless there is a newer one."""
+        path = self._path(item.key)
+        aside = self._folder / _PARTIAL / f"{_DELETING}{item.etag}" / item.key
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            shutil.rmtree(self._folder / _PARTIAL / f"{_DELETING}{item.etag}")
+            return True
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise StorageError(f"{self.uri(item.key)} cannot be deleted: {error.strerror}") from None
+            path.unlink()  # another disk, mounted below the root: there is no way to take it aside
+            return True
+        is_that = self._settle(aside, path, item.etag)
+        shutil.rmtree(self._folder / _PARTIAL / f"{_DELETING}{item.etag}")
+        return is_that
+
+    @staticmethod
+    def _settle(aside: Path, path: Path, etag: str) -> bool:
+        """Delete the file that was taken aside if it is that state, and return whether it is; else put it back."""
+        is_that = _local_etag(aside.stat()) == etag
+        if not is_that:
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path)
+        aside.unlink()
+        return is_that
 
     def delete_prefix(self, prefix: str) -> int:
         """Delete a folder, or the files whose names start with ``prefix``."""

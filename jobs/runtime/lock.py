@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from jobs.runtime.errors import LockedError, ObjectChangedError, ObjectExistsError, StorageError
+from jobs.runtime.errors import LockedError, ObjectChangedError, ObjectExistsError, StorageError, describe
 from jobs.runtime.objects import ObjectInfo
+from jobs.runtime.progress import tell
 from jobs.runtime.storage import Storage
 
 LEASE_SECONDS: Final = 120.0
@@ -25,8 +26,9 @@ _LOOK_SECONDS: Final = 5.0
 class Lock:
     """A held lock. ``check`` before anything that only its holder may do."""
 
-    def __init__(self, storage: Storage, key: str, holder: dict[str, Any], etag: str) -> None:
-        self._storage, self._key, self._holder, self._etag = storage, key, holder, etag
+    def __init__(self, storage: Storage, connector: str, holder: dict[str, Any], etag: str) -> None:
+        self._storage, self._connector, self._holder, self._etag = storage, connector, holder, etag
+        self._key = _key(connector)
         self._stop = threading.Event()
         self._mutex = threading.Lock()
         self._lost = False
@@ -36,7 +38,7 @@ class Lock:
         """Renew the lease; LockedError where somebody else has taken it over."""
         with self._mutex:
             if self._lost:
-                raise LockedError("this run lost its lock to another one and stops before it changes anything")
+                raise self._loss()
             try:
                 document = _document(self._holder, self._storage.now())
                 self._etag = self._storage.replace(self._key, document, self._etag)
@@ -44,22 +46,30 @@ class Lock:
                 self._etag = self._own_etag()
                 if not self._etag:
                     self._lost = True
-                    raise LockedError(
-                        "this run lost its lock to another one and stops before it changes anything"
-                    ) from None
+                    raise self._loss() from None
+
+    def _loss(self) -> LockedError:
+        _, other = _state(self._storage, self._key)
+        taker = f"process {other['process']} on {other['host']}" if other else "another run, which is over by now"
+        return LockedError(
+            f"this run of {self._connector} lost its lock to {taker}: it had not renewed it for {LEASE_SECONDS:.0f} "
+            "seconds, as where a process or its machine was stopped. It ends before it changes anything more. Run "
+            "again when the other one is over: what is left to do is done then"
+        )
 
     def _own_etag(self) -> str:
         """Return the lock's etag where it is still ours: a put that was answered too late was repeated, and refused."""
-        present = self._storage.find(self._key)
-        if present is None:
-            return ""
-        other = json.loads(self._storage.read(self._key))
-        return present.etag if other.get("token") == self._holder["token"] else ""
+        present, other = _state(self._storage, self._key)
+        return present.etag if present is not None and other.get("token") == self._holder["token"] else ""
 
     def _renew_until_stopped(self) -> None:
         while not self._stop.wait(_RENEW_SECONDS):
-            with contextlib.suppress(LockedError, StorageError):  # the next check tells the run
+            try:
                 self.check()
+            except (LockedError, StorageError):
+                continue  # the next check tells the run
+            except Exception as error:  # noqa: BLE001  a thread would print it, message and all
+                tell(f"warning: the lock could not be renewed: {describe(error)}")
 
     def start(self) -> None:
         """Begin to renew the lease in the background."""
@@ -80,21 +90,45 @@ def hold_lock(storage: Storage, connector: str) -> Iterator[Lock]:
     """Hold the connector's lock.
 
     Raises LockedError, with who holds it and until when, where another run has it. A lock whose lease is over, or
-    whose holder was a process of this machine that is dead, is taken over.
+    whose holder was a process of this machine that is dead, is taken over. What fails because it was taken over from
+    this run is a LockedError too.
     """
-    key = f"state/{connector}/lock.json"
+    key = _key(connector)
     holder = {
         "token": secrets.token_hex(8),
         "host": platform.node(),
         "process": os.getpid(),
         "process_started": _process_start(os.getpid()),
     }
-    lock = Lock(storage, key, holder, _acquire(storage, key, holder, connector))
+    lock = Lock(storage, connector, holder, _acquire(storage, key, holder, connector))
     lock.start()
     try:
         yield lock
+    except LockedError:
+        raise
+    except Exception:
+        # What a run finds that was overtaken, files gone or steps done, says nothing to anybody.
+        with contextlib.suppress(StorageError):
+            lock.check()
+        raise
     finally:
         lock.release()
+
+
+def _key(connector: str) -> str:
+    return f"state/{connector}/lock.json"
+
+
+def _state(storage: Storage, key: str) -> tuple[ObjectInfo | None, dict[str, Any]]:
+    """Return the lock as it is, and what it says; None and nothing where there is none."""
+    while (present := storage.find(key)) is not None:
+        try:
+            return present, json.loads(storage.read(key))
+        except StorageError:
+            now = storage.find(key)
+            if now is not None and now.etag == present.etag:
+                raise  # it is there, and cannot be read; else it was released between the two
+    return None, {}
 
 
 def _acquire(storage: Storage, key: str, holder: dict[str, Any], connector: str) -> str:
@@ -102,10 +136,9 @@ def _acquire(storage: Storage, key: str, holder: dict[str, Any], connector: str)
     try:
         return storage.create(key, document)
     except ObjectExistsError:
-        present = storage.find(key)
+        present, other = _state(storage, key)
         if present is None:
             raise LockedError(f"the lock of {connector} changed hands just now; try again") from None
-        other = json.loads(storage.read(key))
         if other["token"] == holder["token"]:
             return present.etag  # our own put, answered too late and repeated
         if other["expires"] > storage.now() and not _is_dead(other) and not _falls_silent(storage, present, other):

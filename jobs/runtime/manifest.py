@@ -36,12 +36,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The objects of one run. ``notes`` say what was noticed about the delivery."""
+    """The objects of one run. ``notes`` say what was noticed about the delivery.
+
+    ``kept_in`` is the prefix of the objects where they are originals in archive/ that stay there; empty for a delivery
+    in landing/.
+    """
 
     run_id: str
     connector: str
     entries: tuple[Entry, ...]
     notes: tuple[str, ...]
+    kept_in: str = ""
 
     @property
     def data(self) -> tuple[Entry, ...]:
@@ -57,7 +62,8 @@ class Manifest:
         """Read a manifest back."""
         document = json.loads(text)
         entries = tuple(Entry(**entry) for entry in document["entries"])
-        return cls(document["run_id"], document["connector"], entries, tuple(document["notes"]))
+        notes, kept_in = tuple(document["notes"]), document.get("kept_in", "")
+        return cls(document["run_id"], document["connector"], entries, notes, kept_in)
 
 
 def in_delivery_order(items: Iterable[ObjectInfo], landing: str, delivery: Delivery) -> list[ObjectInfo]:

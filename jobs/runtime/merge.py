@@ -15,8 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.runtime.errors import CatalogConflictError
-from jobs.runtime.published_rows import rows_of
 from jobs.runtime.published_table import PublishedPartition, PublishedTable
+from jobs.runtime.standing_table import StandingTable
 from schemas.feed import Dedup, Feed
 from schemas.table import Table
 from transforms.frames import merging
@@ -45,8 +45,9 @@ class Merge:
     """What a run has to write.
 
     ``rows`` are the new contents of the ``touched`` partitions, all of an unpartitioned table (None where nothing
-    changes). ``kept`` is how many of them the table had before, ``displaced`` how many of its rows go. ``delivered``
-    tells when a touched partition's rows were delivered, where that decides. ``versions`` has the state of all keys.
+    changes). ``kept`` is how many of them the table had before, ``displaced`` how many of its rows go, ``suppressed``
+    how many more go because they are about listed people. ``delivered`` tells when a touched partition's rows were
+    delivered, where that decides. ``versions`` has the state of all keys.
     """
 
     counts: Mapping[int, FileCounts]
@@ -57,6 +58,7 @@ class Merge:
     delivered: Mapping[tuple[str, ...], str]
     versions: DataFrame | None
     held: DataFrame
+    suppressed: int = 0
 
     def release(self) -> None:
         """Let go of what was held in memory and on disk to decide."""
@@ -68,21 +70,23 @@ class Merge:
         return sum(each.accepted for each in self.counts.values())
 
 
-def merge(spark: SparkSession, staged: DataFrame, feed: Feed, table: Table, present: PublishedTable | None) -> Merge:
-    """Decide which of the ``staged`` rows count beside what the table has ``present``, and what is to be written."""
+def merge(staged: DataFrame, feed: Feed, standing: StandingTable) -> Merge:
+    """Decide which of the ``staged`` rows count beside those of the table as it is ``standing``, and what to write.
+
+    Rows of the table about listed people go, from whatever partition, as if they had never come.
+    """
     if feed.load == "partition_overwrite":
-        return _overwrite(spark, staged, table, present)
+        return _overwrite(staged, standing)
     if feed.load == "full_refresh":
-        return _refresh_beside_upserts(spark, staged, feed, table, present)
-    return _merge_by_key(spark, staged, feed, table, present)
+        return _refresh_beside_upserts(staged, feed, standing)
+    return _merge_by_key(staged, feed, standing)
 
 
-def _merge_by_key(
-    spark: SparkSession, staged: DataFrame, feed: Feed, table: Table, present: PublishedTable | None
-) -> Merge:
+def _merge_by_key(staged: DataFrame, feed: Feed, standing: StandingTable) -> Merge:
+    table, present = standing.table, standing.present
     upsert = feed.load == "upsert"
     candidates = None if upsert else _values_of(staged, table)
-    known = _versions(spark, feed, table, present, candidates)
+    known = _versions(feed, standing, candidates)
     decided = merging.contest(_not_stale(merging.versions_of(staged, feed, table), present), known, feed).persist()
     says = merging.verdict()
     displaced = decided.where(says.displaced).select(KEY)
@@ -91,16 +95,18 @@ def _merge_by_key(
     incoming = keep_rows(staged, accepted)
     touched = _values_of(incoming, table)
     if upsert and displaced_rows:  # under append they are in the partitions of the rows that replace them
-        touched |= _values_of_displaced(rows_of(spark, table, present, None)[0], displaced, feed, table)
-    changes = sum(each.accepted for each in counts.values()) + displaced_rows > 0
+        touched |= _values_of_displaced(standing.rows(None)[0], displaced, feed, table)
+    touched |= standing.struck_partitions
+    suppressed = standing.struck_in(None)
+    changes = sum(each.accepted for each in counts.values()) + displaced_rows + suppressed > 0
     rows, kept = None, 0
     if changes or present is None:
-        old, before = rows_of(spark, table, present, touched if table.partitions else None)
+        old, before = standing.rows(touched if table.partitions else None)
         kept = before - displaced_rows
         stays = merging.without(old, displaced, feed.dedup.keys) if displaced_rows else old
         rows = stays.unionByName(incoming.select(*stays.columns))
     winners = decided.where(says.winner).select(*merging.version_columns(feed)) if upsert else None
-    return Merge(counts, rows, touched, kept, displaced_rows, {}, winners, decided)
+    return Merge(counts, rows, touched, kept, displaced_rows, {}, winners, decided, suppressed)
 
 
 def newer_versions(spark: SparkSession, present: PublishedTable | None, moment: str) -> DataFrame | None:
@@ -112,17 +118,16 @@ def newer_versions(spark: SparkSession, present: PublishedTable | None, moment: 
     return newer if newer.limit(1).count() else None
 
 
-def _refresh_beside_upserts(
-    spark: SparkSession, staged: DataFrame, feed: Feed, table: Table, present: PublishedTable | None
-) -> Merge:
+def _refresh_beside_upserts(staged: DataFrame, feed: Feed, standing: StandingTable) -> Merge:
     """Let a full export replace all but what upserts have changed after it was taken."""
+    table, present = standing.table, standing.present
     keys = tuple(present.parameters.get(VERSION_KEYS, "").split(",")) if present is not None else ()
     keyed = replace(feed, load="upsert", dedup=Dedup(keys, ()))
     moment = staged.agg(F.max(DELIVERED)).collect()[0][0]  # one row
-    newer = newer_versions(spark, present, moment or "")
+    newer = newer_versions(standing.spark, present, moment or "")
     if newer is None:
         raise CatalogConflictError(f"table {table.name} was changed by somebody else since this run looked; run again")
-    known = newer.withColumn(ROW_ID, F.lit(None).cast("bigint"))
+    known = standing.without_versions(newer, keys).withColumn(ROW_ID, F.lit(None).cast("bigint"))
     decided = merging.contest(merging.versions_of(staged, keyed, table), known, keyed).persist()
     says = merging.verdict()
     comes = decided.where(says.winner & F.col(ROW_ID).isNotNull())
@@ -133,17 +138,19 @@ def _refresh_beside_upserts(
         .collect()  # a row a file
     }
     stays = decided.where(says.winner & F.col(ROW_ID).isNull() & ~F.col(DELETED)).select(KEY)
-    old, before = rows_of(spark, table, present, None)
+    old, before = standing.rows(None)
     kept = old.select("*", merging.key_of(keys)).join(stays, KEY, "left_semi").drop(KEY)
     rows = kept.unionByName(keep_rows(staged, comes.select(ROW_ID)).select(*kept.columns))
     touched = frozenset(each.values for each in present.partitions) if present is not None else frozenset()
     winners = decided.where(says.winner).select(*merging.version_columns(keyed))
     kept_rows = stays.count()  # of the keys that upserts have changed since: few
-    return Merge(counts, rows, touched, kept_rows, before - kept_rows, {}, winners, decided)
+    suppressed = standing.struck_in(None)
+    return Merge(counts, rows, touched, kept_rows, before - kept_rows, {}, winners, decided, suppressed)
 
 
-def _overwrite(spark: SparkSession, staged: DataFrame, table: Table, present: PublishedTable | None) -> Merge:
+def _overwrite(staged: DataFrame, standing: StandingTable) -> Merge:
     """Let the newest delivery of each partition replace it; an older one than is there already counts for nothing."""
+    table, present = standing.table, standing.present
     newest = {
         tuple(str(row[name]) for name in table.partitions): row[DELIVERED]
         for row in staged.groupBy(*table.partitions)
@@ -153,7 +160,7 @@ def _overwrite(spark: SparkSession, staged: DataFrame, table: Table, present: Pu
     there = {each.values: each.delivered for each in present.partitions} if present is not None else {}
     winning = {values: moment for values, moment in newest.items() if moment >= there.get(values, "")}
     names = ", ".join(f"`{name}` string" for name in table.partitions)
-    wanted = spark.createDataFrame(
+    wanted = standing.spark.createDataFrame(
         [(*values, moment) for values, moment in winning.items()], f"{names}, `{DELIVERED}` string"
     )
     keyed = staged.select(ROW_ID, DELIVERED, *(F.col(name).cast("string").alias(name) for name in table.partitions))
@@ -168,7 +175,16 @@ def _overwrite(spark: SparkSession, staged: DataFrame, table: Table, present: Pu
     displaced = sum(each.rows for each in present.partitions if each.values in winning) if present is not None else 0
     columns = [column.name for column in table.data_columns + table.partition_columns]
     wanted_rows = rows.select(*columns) if winning or present is None else None
-    return Merge(counts, wanted_rows, frozenset(winning), 0, displaced, winning, None, accepted)
+    others = standing.struck_partitions - winning.keys()
+    kept = 0
+    if others:
+        stays, kept = standing.rows(others)
+        stays = stays.select(*columns)
+        wanted_rows = stays if wanted_rows is None else wanted_rows.unionByName(stays)
+        winning |= {values: there[values] for values in others}
+    return Merge(
+        counts, wanted_rows, frozenset(winning), kept, displaced, winning, None, accepted, standing.struck_in(others)
+    )
 
 
 def _not_stale(versions: DataFrame, present: PublishedTable | None) -> DataFrame:
@@ -210,19 +226,14 @@ def _values_of_displaced(old: DataFrame, displaced: DataFrame, feed: Feed, table
     return _values_of(keyed.join(displaced, KEY, "left_semi"), table)
 
 
-def _versions(
-    spark: SparkSession,
-    feed: Feed,
-    table: Table,
-    present: PublishedTable | None,
-    candidates: frozenset[tuple[str, ...]] | None,
-) -> DataFrame:
+def _versions(feed: Feed, standing: StandingTable, candidates: frozenset[tuple[str, ...]] | None) -> DataFrame:
     """Return what is known of the table's keys: kept by the last upsert, else taken from the rows themselves."""
+    table, present = standing.table, standing.present
     location = present.parameters.get(VERSIONS, "") if present is not None else ""
     if feed.load == "upsert" and location:
-        known = spark.read.parquet(location)
+        known = standing.without_versions(standing.spark.read.parquet(location), feed.dedup.keys)
     else:
-        rows, _ = rows_of(spark, table, present, candidates if table.partitions else None)
+        rows, _ = standing.rows(candidates if table.partitions else None)
         through = present.parameters.get(LOADED_THROUGH, "") if present is not None else ""
         known = merging.versions_of(rows, feed, table).select(
             "*", F.lit(through).alias(DELIVERED), F.lit(False).alias(DELETED)

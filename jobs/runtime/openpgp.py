@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,6 +48,25 @@ def decrypt_openpgp(open_chunks: OpenChunks, key: PgpKey) -> Iterator[bytes]:
         scratch.close()
         raise
     return scratch.read_back()
+
+
+def decrypt_with_any(open_chunks: OpenChunks, keys: Iterable[PgpKey]) -> Iterator[bytes]:
+    """Yield the clear bytes of a message for one of ``keys``, which are tried in turn, as ``decrypt_openpgp`` does.
+
+    After a change of keys there are messages for the old one and the new. A key is taken when those before have failed.
+    """
+    refused: list[BadFile] = []
+    for key in keys:
+        try:
+            return decrypt_openpgp(open_chunks, key)
+        except BadFile as bad:
+            if bad.reason != "wrong_key":
+                raise
+            refused.append(bad)
+    if len(refused) == 1:
+        raise refused[0]
+    details = "; ".join(dict.fromkeys(bad.detail for bad in refused))
+    raise BadFile("wrong_key", f"{len(refused)} OpenPGP keys were tried: {details}")
 
 
 def _decrypt_into(scratch: SealedScratch, open_chunks: OpenChunks, key: PgpKey) -> None:

@@ -60,14 +60,20 @@ class TaskRefusedRows(contextlib.AbstractContextManager["TaskRefusedRows"]):
         self._keys.append(key)
         return key
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The objects that were written, and not deleted again."""
+        return tuple(self._keys)
+
     def remove(self, key: str) -> None:
         """Delete an object that ``write`` has made."""
         self._storage.delete_prefix(key)
+        self._keys.remove(key)
 
     def __exit__(self, kind: object, *_: object) -> None:
         """Delete everything where an error ends the task."""
         if kind is not None:
-            for key in self._keys:
+            for key in tuple(self._keys):
                 self.remove(key)
 
 

@@ -58,6 +58,7 @@ def _rows(accounting: Accounting) -> dict[str, Any]:
         "published": accounting.published,
         "duplicates": accounting.duplicates,
         "deletes": accounting.deletes,
+        **({"suppressed": accounting.suppressed} if accounting.suppressed else {}),
         "rejected": accounting.rejected,
         "rejected_by_reason": accounting.reasons,
     }
@@ -164,6 +165,7 @@ def summary_of(report: dict[str, Any]) -> str:
     tables = report["tables"]
     into = f"table {next(iter(tables))}" if len(tables) == 1 else f"{len(tables)} tables"
     deletes = [f"  deletions   {rows['deletes']:>14,}"] if rows["deletes"] else []
+    suppressed = [f"  suppressed  {rows['suppressed']:>14,}"] if "suppressed" in rows else []
     lines = [
         "",
         f"Run {report['run_id']} · {report['connector']} → {into}",
@@ -172,6 +174,7 @@ def summary_of(report: dict[str, Any]) -> str:
         f"  published   {rows['published']:>14,}",
         f"  duplicates  {rows['duplicates']:>14,}",
         *deletes,
+        *suppressed,
         f"  rejected    {rows['rejected']:>14,}" + _reasons(rows["rejected_by_reason"]),
         "",
         f"  {'file':<58} {'codec':<14} {'read':>11} {'published':>11} {'duplicates':>11} {'rejected':>9}",

@@ -18,7 +18,8 @@ def needed_folders(
     """Return the folders, as keys, that a table points to, or may be pointed back to.
 
     That is what it shows now, what its previous run has published, and whatever it has shown after ``since``: all that
-    was published since then, and the last before that. Raises StorageError where the table's files are elsewhere.
+    was published or gone back to since then, and the last before that. Raises StorageError where the table's files
+    are elsewhere.
     """
     states = [present]
     last: tuple[float, PublishedTable] | None = None
@@ -27,7 +28,7 @@ def needed_folders(
         if present.name not in entry["tables"]:
             continue
         state = PublishedTable.from_document(entry["tables"][present.name])
-        at = entry.get("at", known.run.started.timestamp())
+        at = max([entry.get("at", known.run.started.timestamp()), *known.rollbacks])
         if run_id == present.parameters.get("previous_run") or at >= since.timestamp():
             states.append(state)
         elif last is None or at > last[0]:

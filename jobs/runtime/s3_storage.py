@@ -206,7 +206,7 @@ class S3Storage:
             )
 
 
-class ObjectMissingError(StorageError):
+class ObjectMissingError(ObjectChangedError):
     """There is no such object."""
 
 
@@ -215,7 +215,8 @@ class AccessRefusedError(StorageError):
 
 
 def _state(item: ObjectInfo) -> dict[str, str]:
-    return {"VersionId": item.version} if item.version else {"IfMatch": item.etag}
+    """Name a state: by its tag too, for where versions are suspended all of them are called null."""
+    return {"IfMatch": item.etag, **({"VersionId": item.version} if item.version else {})}
 
 
 def _translate(error: ClientError, uri: str) -> StorageError:

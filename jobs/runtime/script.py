@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from jobs.runtime.args import option, parse_args, usage
@@ -32,6 +36,22 @@ def run_script(kind: type[_Args], main: Callable[[_Args], None]) -> None:
     if "--help" in sys.argv[1:]:
         print(usage(kind, sys.argv[0]))
         return
+    forbid_core_files()
     failure = failure_of(lambda: main(parse_args(kind, sys.argv[1:])))
     if failure:
         raise SystemExit(failure)
+
+
+def forbid_core_files() -> None:
+    """Keep what dies of a fault from leaving its memory on the disk: it holds keys and clear data.
+
+    That is this process, the JVM of spark-submit that has started it, and whatever either of them starts from now on.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # Linux alone lets us do that to another process
+        parent = os.getppid()
+        if Path(f"/proc/{parent}/comm").read_text().strip() == "java":
+            _, most = resource.prlimit(parent, resource.RLIMIT_CORE)
+            resource.prlimit(parent, resource.RLIMIT_CORE, (0, most))

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import RuntimeEnvironmentError, describe
@@ -38,6 +38,9 @@ _SETTINGS: Final = {
     # Large partitions are written in pieces of this size: Clean Rooms advises objects of 100 MB and more.
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "128m",
     "spark.ui.showConsoleProgress": "false",
+    # PySpark 4 would note for every expression where in Python and in Java it was made: most of what a plan costs.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.sql.dataFrameQueryContext.enabled": "false",
 }
 
 #: PySpark 4 prints every failed query with its message, which may hold the value that failed.
@@ -59,6 +62,7 @@ def open_session(name: str) -> SparkSession:
     Raises RuntimeEnvironmentError where Java's default locale has a case mapping of its own.
     """
     builder = SparkSession.builder.appName(name)
+    SparkContext._ensure_initialized()  # noqa: SLF001  before there is a JVM, SparkConf does not know of --conf
     given = SparkConf()
     unset = {key: value for key, value in {**_DEFAULTS, **_region()}.items() if not given.contains(key)}
     for key, value in {**_SETTINGS, **unset}.items():

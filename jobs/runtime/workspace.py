@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jobs.runtime.catalog import Catalog, open_catalog
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.errors import ArgumentError
+from jobs.runtime.manifest import Manifest
 from jobs.runtime.storage import Storage, open_storage
 from schemas.connector import Connector
 from schemas.table import Table
@@ -26,6 +27,10 @@ class Workspace:
     def landing(self) -> str:
         """The prefix that the source pushes to."""
         return f"landing/{self.connector.name}/"
+
+    def source(self, manifest: Manifest) -> str:
+        """The prefix that a run reads from: landing/, or where originals are kept that are loaded once more."""
+        return manifest.kept_in or self.landing
 
     @property
     def state(self) -> str:

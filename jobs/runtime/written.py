@@ -1,4 +1,4 @@
-"""What a run has written, read back: counts from the footers of its files, and a look at every published hash."""
+"""What a run has written, read back: counts from the footers of its files, and a look at every published value."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import Column as SparkColumn
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.objects import ObjectInfo
@@ -20,12 +21,14 @@ from jobs.runtime.storage import Storage
 from schemas.feed import Feed
 from schemas.table import Column, Table
 from transforms.columns.hashing import HEX_DIGITS, base64_pattern, digest_bytes, hash_of_nothing
+from transforms.frames.leak_guard import AT, Finding, findings, one_in, resemblances, watched_columns
 
 _TAIL: Final = 64 << 10
 _FOOTER_END: Final = 8  # length and magic
 _READERS: Final = 16
 _DISTINCT: Final = "__distinct_"
 _DISTINCT_ERROR: Final = 0.02
+_NOTHING: Final = "__hash_of_nothing_"
 
 
 @dataclass(frozen=True)
@@ -97,23 +100,44 @@ def _plain(type_name: str) -> str:
     return names.get(type_name, type_name)
 
 
-def check_hashes(spark: SparkSession, uri: str, table: Table, keys: Mapping[str, bytes]) -> dict[str, int]:
-    """Look at every published hash once; VerificationError names the columns that hold anything else, with counts.
+def check_values(spark: SparkSession, uri: str, table: Table, keys: Mapping[str, bytes], rows: int) -> dict[str, int]:
+    """Look at the published values of ``rows`` rows.
 
-    A hash has its algorithm's length and alphabet and is not the hash of an empty text (unless its column says so).
+    Raises VerificationError with columns and counts where a column that must hold hashes holds anything else, or where
+    one that is published in clear without being declared to holds what looks like personal data. A hash has its
+    algorithm's length and alphabet and is not the hash of an empty text (unless its column says so).
     Returns about how many distinct hashes each column has, to 2 %.
     """
     hashed = [column for column in table.hashed_columns if column.name not in table.partitions]
-    if not hashed:
+    watched = watched_columns(table)
+    if not hashed and not watched:
         return {}
-    frame = spark.read.parquet(uri)
-    counts = [_count_foreign(column, keys) for column in hashed]
+    frame = spark.read.schema(_schema(table)).parquet(uri)
+    distinct = _check_hashes(spark, frame, hashed, keys) if hashed else {}
+    if watched:  # other columns than those: of Parquet files each column is read once all the same
+        sample = one_in(rows)
+        counted = {row[AT]: row.asDict() for row in resemblances(frame, watched, sample).collect()}  # a row a column
+        _refuse_leaks(findings(watched, counted, sample), table)
+    return distinct
+
+
+def _check_hashes(
+    spark: SparkSession, frame: DataFrame, hashed: Sequence[Column], keys: Mapping[str, bytes]
+) -> dict[str, int]:
+    # Not as literals, which stand in plans and in the event log: of a salted hash it is the digest of the key itself.
+    nothing = {
+        _NOTHING + column.name: hash_of_nothing(column.hash, keys.get(column.hash.key))
+        for column in hashed
+        if column.hash is not None and column.hash.empty != "hash"
+    }
+    if nothing:
+        schema = ", ".join(f"`{name}` string" for name in nothing)
+        frame = frame.crossJoin(F.broadcast(spark.createDataFrame([tuple(nothing.values())], schema)))
+    counts = [_count_foreign(column) for column in hashed]
     distinct = [
         F.approx_count_distinct(column.name, _DISTINCT_ERROR).alias(_DISTINCT + column.name) for column in hashed
     ]
-    row = frame.agg(*counts, *distinct).first()  # one row of counts
-    if row is None:
-        raise VerificationError(f"{uri} could not be counted")
+    row = frame.agg(*counts, *distinct).collect()[0]  # one row of counts
     found = {column.name: row[column.name] for column in hashed if row[column.name]}
     if found:
         described = ", ".join(f"{name}: {count:,} values" for name, count in found.items())
@@ -123,7 +147,26 @@ def check_hashes(spark: SparkSession, uri: str, table: Table, keys: Mapping[str,
     return {column.name: row[_DISTINCT + column.name] for column in hashed}
 
 
-def _count_foreign(column: Column, keys: Mapping[str, bytes]) -> SparkColumn:
+def _schema(table: Table) -> T.StructType:
+    """Return the table's columns; partition values are text, for as a number ``+1`` and ``01`` would be one."""
+    stored = [T.StructField(column.name, column.spark_type) for column in table.data_columns]
+    return T.StructType([*stored, *(T.StructField(name, T.StringType()) for name in table.partitions)])
+
+
+def _refuse_leaks(found: Sequence[Finding], table: Table) -> None:
+    if not found:
+        return
+    described = ", ".join(map(str, found))
+    advice = "Hash the column (personal_data = …), leave it out, or declare"
+    if any(finding.column in table.audit for finding in found):
+        advice = "Rename the files, or leave source_file out of audit. " + advice
+    raise VerificationError(
+        f"table {table.name}: {described}; nothing was published. {advice} in its table file that such values are "
+        f'expected there (resembles = ["{found[0].kind}"])'
+    )
+
+
+def _count_foreign(column: Column) -> SparkColumn:
     if column.hash is None:
         raise ValueError(column.name)
     value = F.col(column.name)
@@ -131,7 +174,7 @@ def _count_foreign(column: Column, keys: Mapping[str, bytes]) -> SparkColumn:
     pattern = rf"^[{HEX_DIGITS['hex']}]{{{2 * size}}}\z" if column.hash.encoding == "hex" else base64_pattern(size)
     is_foreign = ~value.rlike(pattern)
     if column.hash.empty != "hash":
-        is_foreign |= value == F.lit(hash_of_nothing(column.hash, keys.get(column.hash.key)))
+        is_foreign |= value == F.col(_NOTHING + column.name)
     return F.count_if(value.isNotNull() & is_foreign).alias(column.name)
 
 

@@ -89,6 +89,7 @@ def test_the_samples_themselves_are_sound() -> None:
 # --- as a user
 
 
+@pytest.mark.long
 def test_samples_that_match_are_counted_and_the_exit_status_is_0(tmp_path: Path) -> None:
     file = tmp_path / "good.csv"
     rows = [JANE, "liveramp,phone,US,(206) 555-0100,2065550100,,", "uid2,email,,nobody,,,"]

@@ -156,7 +156,7 @@ def tiers(source: Source) -> dict[tuple[str, str], int]:
     return found
 
 
-@pytest.mark.parametrize("partitions", ["", 'partitions = ["country"]'])
+@pytest.mark.parametrize("partitions", ["", pytest.param('partitions = ["country"]', marks=pytest.mark.long)])
 def test_the_latest_delivery_wins_in_whatever_order_and_parts_they_are_loaded(tmp_path: Path, partitions: str) -> None:
     tables = []
     for seed, together in ((0, 1), (1, 2), (2, 4)):

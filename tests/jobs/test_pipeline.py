@@ -28,6 +28,7 @@ from jobs.runtime.errors import (
     NothingToDoError,
     PipelineError,
     TooManyRejectsError,
+    UnreadableDeliveryError,
     VerificationError,
 )
 from jobs.runtime.file_catalog import FileCatalog
@@ -243,6 +244,7 @@ class Crash(Exception):  # noqa: N818
     """Stands for a process that is gone."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     ("call", "key"),
@@ -319,7 +321,7 @@ def test_a_run_can_go_on_without_a_bad_file(site: Site) -> None:
 def test_a_missing_key_is_never_taken_for_a_bad_file(site: Site) -> None:
     site.deliver(30)
     arguments = site.arguments("connector", "root", "hash-key", "envelope-key", "quiet-seconds")
-    with pytest.raises(BadFilesError, match="missing_key"):
+    with pytest.raises(UnreadableDeliveryError, match="missing_key"):
         pipeline.main(parse_args(pipeline.Args, [*arguments, "--on-bad-file", "quarantine"]))
     assert not (site.root / "curated").exists()
 

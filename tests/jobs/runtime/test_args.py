@@ -122,6 +122,8 @@ def test_whole_numbers() -> None:
         (["--src", "x", "--allow-empty", "maybe"], ["'maybe' has no --name before it"]),
         (["--src", "x", "--", "y"], ["'--' has no --name before it", "'y' has no --name before it"]),
         (["--src", "x", "noise"], ["'noise' has no --name before it"]),
+        (["--src", "x", "MII" + "E" * 61], ["a value has no --name before it"]),
+        (["--src", "x", "-----BEGIN KEY-----=x"], ["unknown argument, which is not shown"]),
         # Abbreviations: Glue 5.1 and older take --sr for --src, and a later --s overrides it.
         (["--src", "x", "--sr", "EVIL"], ["unknown --sr; did you mean --src?"]),
         (["--src", "x", "--alow-empty"], ["unknown --alow-empty; did you mean --allow-empty?"]),

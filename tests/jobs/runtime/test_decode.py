@@ -21,7 +21,7 @@ from pysequoia import encrypt
 from jobs.runtime import parts as parts_module
 from jobs.runtime.configuration import load_configuration
 from jobs.runtime.decode import Decoded, DecodePlan, FileOutcome, KeyReferences, decode_task, share_out
-from jobs.runtime.errors import ObjectChangedError, PipelineError, StorageError
+from jobs.runtime.errors import ArgumentError, KeyUnavailableError, ObjectChangedError, PipelineError, StorageError
 from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.manifest import DATA, Entry
 from jobs.runtime.parts import Part
@@ -50,7 +50,7 @@ def plan(tmp_path: Path, keys: Keys) -> DecodePlan:
         root=f"file://{tmp_path}/root",
         connector=CONNECTOR,
         keys=KeyReferences(f"file:{keys.rsa_private}", f"file:{keys.pgp_secret}", f"file:{keys.pgp_passphrase}"),
-        landing="landing/aep_profiles/",
+        source="landing/aep_profiles/",
         raw="raw/aep_profiles/run=1/",
         rejects="rejects/aep_profiles/run=1/",
     )
@@ -58,9 +58,9 @@ def plan(tmp_path: Path, keys: Keys) -> DecodePlan:
 
 def land(plan: DecodePlan, data: bytes, name: str = "x.csv", ordinal: int = 3) -> Entry:
     storage = open_storage(plan.root)
-    with storage.open_output(plan.landing + name) as file:
+    with storage.open_output(plan.source + name) as file:
         file.write(data)
-    found = storage.find(plan.landing + name)
+    found = storage.find(plan.source + name)
     assert found is not None
     return Entry(ordinal, name, found.size, found.version, found.etag, found.modified, DATA)
 
@@ -367,6 +367,36 @@ def test_a_key_that_was_not_given_is_missing(plan: DecodePlan, keys: Keys, tmp_p
     assert decode_file(plan, land(plan, SMALL)).reason == ""
 
 
+@pytest.mark.parametrize("codec", ["envelope", "openpgp"])
+def test_a_file_for_the_second_of_two_keys_is_read(plan: DecodePlan, keys: Keys, tmp_path: Path, codec: str) -> None:
+    (tmp_path / "newer").mkdir()
+    newer = make_keys(tmp_path / "newer")
+    both = KeyReferences(
+        *(
+            ",".join(f"file:{getattr(of, name)}" for of in (newer, keys))
+            for name in ("rsa_private", "pgp_secret", "pgp_passphrase")
+        )
+    )
+    outcome = decode_file(dataclasses.replace(plan, keys=both), land(plan, sealed(SMALL, codec, keys, tmp_path)))
+    assert outcome.reason == ""
+    assert outcome.rows
+
+
+def test_passphrases_are_one_for_all_keys_or_one_for_each() -> None:
+    for passphrases in ("file:/p", "file:/p,file:/q"):
+        KeyReferences(pgp_key="file:/a,file:/b", pgp_passphrase=passphrases)
+    with pytest.raises(ArgumentError, match="there are 3"):
+        KeyReferences(pgp_key="file:/a,file:/b", pgp_passphrase="file:/p,file:/q,file:/r")
+
+
+@pytest.mark.parametrize("name", ["envelope_key", "pgp_key", "pgp_passphrase"])
+def test_a_secret_in_the_place_of_a_reference_is_refused_before_any_task_has_it(name: str) -> None:
+    secret = "-----BEGIN PRIVATE KEY----- MIIEvQ"
+    with pytest.raises(KeyUnavailableError, match=f"--{name.replace('_', '-')} names no") as refused:
+        KeyReferences(**{name: secret})
+    assert "MIIEvQ" not in str(refused.value)
+
+
 def test_a_key_that_cannot_be_read_is_named(plan: DecodePlan, keys: Keys, tmp_path: Path) -> None:
     plan = dataclasses.replace(plan, keys=KeyReferences(envelope_key="file:/no/key"))
     outcome = decode_file(plan, land(plan, sealed(SMALL, "envelope", keys, tmp_path)))
@@ -406,10 +436,10 @@ def test_an_object_that_changes_in_the_middle(plan: DecodePlan, monkeypatch: pyt
     assert written(plan) == []
 
 
-def test_an_object_that_is_gone_cannot_be_read(plan: DecodePlan) -> None:
+def test_an_object_that_is_gone_is_not_the_manifests_any_more(plan: DecodePlan) -> None:
     entry = land(plan, SMALL)
-    (Path(plan.root.removeprefix("file://")) / plan.landing / entry.name).unlink()
-    assert decode_file(plan, entry).reason == "unreadable_object"
+    (Path(plan.root.removeprefix("file://")) / plan.source / entry.name).unlink()
+    assert decode_file(plan, entry).reason == "changed_while_read"
 
 
 def test_trouble_with_the_output_is_no_fault_of_the_file(plan: DecodePlan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def plan(tmp_path: Path, keys: Keys) -> DecodePlan:
         root=f"file://{tmp_path}/root",
         connector=parse_connector(CONNECTOR, "several.toml", tables),
         keys=KeyReferences(f"file:{keys.rsa_private}", f"file:{keys.pgp_secret}", f"file:{keys.pgp_passphrase}"),
-        landing="landing/several/",
+        source="landing/several/",
         raw="raw/several/run=1/",
         rejects="rejects/several/run=1/",
     )

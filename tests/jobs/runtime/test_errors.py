@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import ArgumentError, PipelineError, describe, exit_code_of
 from schemas.problems import SchemaError
@@ -98,3 +100,37 @@ def test_an_interruption_is_not_swallowed(error: type[BaseException]) -> None:
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["RuntimeException", "OutOfMemoryError"])
+def test_an_error_of_java_shows_its_classes_and_never_its_message(spark: SparkSession, name: str) -> None:
+    gateway: Any = spark.sparkContext._gateway
+    jvm = gateway.jvm
+    cause = getattr(jvm.java.lang, name)(SECRET)
+    thrown = jvm.java.lang.IllegalStateException(SECRET, cause)
+    future = jvm.java.util.concurrent.CompletableFuture()
+    future.completeExceptionally(thrown)
+    with pytest.raises(Exception, match="CompletionException") as caught:
+        future.join()
+    described = describe(caught.value)
+    assert described.startswith(
+        f"Py4JJavaError (CompletionException from IllegalStateException from {name}); its message may hold data"
+    )
+    assert ("give the driver more (--driver-memory)" in described) == (name == "OutOfMemoryError")
+    assert SECRET not in described
+
+
+def test_causes_in_a_circle_come_to_an_end() -> None:
+    class Thrown:
+        def getClass(self) -> Thrown:  # noqa: N802  Java's name
+            return self
+
+        def getSimpleName(self) -> str:  # noqa: N802  Java's name
+            return "Round"
+
+        def getCause(self) -> Thrown:  # noqa: N802  Java's name
+            return self
+
+    error = ValueError(SECRET)
+    error.java_exception = Thrown()  # type: ignore[attr-defined]
+    assert describe(error).count("Round") == 8

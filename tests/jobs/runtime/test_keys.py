@@ -199,7 +199,7 @@ def test_a_secret_given_in_place_of_its_reference_is_not_shown() -> None:
 
 @pytest.mark.parametrize("reference", ["", "rsa.pem", "kms:", "secretsmanager:rsa"])
 def test_an_envelope_key_is_a_file_or_a_kms_key(reference: str) -> None:
-    with pytest.raises(KeyUnavailableError, match="names no envelope key"):
+    with pytest.raises(KeyUnavailableError, match="names no key"):
         key_unwrapper(reference)
 
 
@@ -218,6 +218,25 @@ def test_another_key_or_scheme_is_the_wrong_key(tmp_path: Path, private_keys: li
         with pytest.raises(BadFile) as caught:
             unwrap(sealed)
         assert caught.value.reason == "wrong_key"
+
+
+def test_of_several_keys_the_one_that_fits_opens(tmp_path: Path, private_keys: list[rsa.RSAPrivateKey]) -> None:
+    for name, key in zip(("new", "old"), private_keys, strict=True):
+        (tmp_path / name).write_bytes(pem(key))
+    unwrap = key_unwrapper(f"file:{tmp_path}/new, file:{tmp_path}/old")
+    assert [unwrap(wrap(key)) for key in private_keys] == [DATA_KEY, DATA_KEY]
+    with pytest.raises(BadFile, match="none of the 2 envelope keys"):
+        unwrap(secrets.token_bytes(256))
+
+
+def test_of_several_keys_each_must_be_there_when_it_is_tried(
+    tmp_path: Path, private_keys: list[rsa.RSAPrivateKey]
+) -> None:
+    (tmp_path / "new").write_bytes(pem(private_keys[0]))
+    unwrap = key_unwrapper(f"file:{tmp_path}/new,file:{tmp_path}/gone")
+    assert unwrap(wrap(private_keys[0])) == DATA_KEY
+    with pytest.raises(KeyUnavailableError, match="gone cannot be read"):
+        unwrap(wrap(private_keys[1]))
 
 
 @pytest.mark.parametrize(

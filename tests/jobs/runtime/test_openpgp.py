@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from pysequoia import encrypt
 
-from jobs.runtime.openpgp import PgpKey, decrypt_openpgp
+from jobs.runtime.openpgp import PgpKey, decrypt_openpgp, decrypt_with_any
 from tests.fixtures.aep_delivery import Keys, make_keys
 from tests.fixtures.key_files import openpgp_key
 from transforms.streams.bad_file import BadFile
@@ -134,6 +135,29 @@ def test_another_key_is_the_wrong_key(message: bytes) -> None:
     secret, _ = openpgp_key("Other <other@example.com>", PASSPHRASE)
     bad = refusal(message, PgpKey(secret, PASSPHRASE.encode()))
     assert (bad.reason, "another OpenPGP key" in bad.detail) == ("wrong_key", True)
+
+
+def test_of_several_keys_the_one_that_fits_opens(message: bytes, key: PgpKey) -> None:
+    secret, _ = openpgp_key("Newer <newer@example.com>", PASSPHRASE)
+    newer = PgpKey(secret, PASSPHRASE.encode())
+    assert b"".join(decrypt_with_any(opener(message), [newer, key])) == CLEAR
+    assert b"".join(decrypt_with_any(opener(message), itertools.chain([key], unread()))) == CLEAR
+
+
+def unread() -> Iterator[PgpKey]:
+    raise AssertionError("the key before it fits")
+    yield
+
+
+@pytest.mark.parametrize("kind", ["another", "locked"])
+def test_where_none_of_several_keys_fits_each_says_why(message: bytes, key: PgpKey, kind: str) -> None:
+    secret, _ = openpgp_key("Newer <newer@example.com>", PASSPHRASE)
+    newer = PgpKey(secret, PASSPHRASE.encode())
+    second = newer if kind == "another" else PgpKey(key.secret_key, b"wrong")
+    with pytest.raises(BadFile, match="2 OpenPGP keys were tried: ") as caught:
+        decrypt_with_any(opener(message), [newer, second])
+    assert caught.value.reason == "wrong_key"
+    assert ("its passphrase is wrong" in caught.value.detail) == (kind == "locked")
 
 
 @pytest.mark.parametrize("passphrase", [b"", b"wrong", b"\xff\xfe"])

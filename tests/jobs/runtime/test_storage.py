@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -654,3 +656,21 @@ def test_what_s3_refuses_gets_its_name(operation: str, code: str, status: int, e
     assert type(error) is expected
     assert "s3://b/x" in str(error)
     assert "secret" not in str(error)
+
+
+def test_what_a_killed_process_was_writing_is_gone_with_the_next_one(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from jobs.runtime.storage import open_storage\n"
+        "with open_storage(sys.argv[1]).open_output('raw/a') as file:\n"
+        "    file.write(b'clear'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, f"file://{tmp_path}"], check=False)
+    (left,) = tmp_path.glob(".partial/writing-*")
+    assert left.read_bytes() == b"clear"
+    with open_storage(f"file://{tmp_path}").open_output("raw/b") as mine:
+        (own,) = tmp_path.glob(".partial/writing-*")
+        assert own != left
+        open_storage(f"file://{tmp_path}").create("state/c", b"another process")  # leaves alone what is being written
+        mine.write(b"whole")
+    assert (tmp_path / "raw" / "b").read_bytes() == b"whole"
+    assert list(tmp_path.glob(".partial/*")) == []

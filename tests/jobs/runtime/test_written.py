@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from jobs.runtime.errors import VerificationError
 from jobs.runtime.local_storage import LocalStorage
 from jobs.runtime.storage import Storage, open_storage
-from jobs.runtime.written import WrittenFile, check_hashes, fill_of, read_footers, rows_by_partition
+from jobs.runtime.written import WrittenFile, check_values, fill_of, read_footers, rows_by_partition
 from schemas.connector import parse_connector
 from schemas.feed import Feed
 from schemas.table import Table, parse_table
@@ -231,6 +231,7 @@ def test_fill_is_the_share_of_rows_with_a_value(table: Table, connector: Feed) -
 
 # --- the hashes
 
+ROWS = 5
 KEYS = {"default": b"our-own-hash-key-of-32-bytes----", "partner": b"the-partners-key-of-32-bytes----"}
 #: Columns by name: what their file says, and the same hash by the standard library.
 HASHED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
@@ -285,7 +286,7 @@ def test_distinct_hashes_are_counted_to_a_few_percent(spark: SparkSession, tmp_p
     many: list[str | None] = [digest_of("sha256_hex", text) for text in texts]
     all_different: list[str | None] = [digest_of("md5_base64", str(number)) for number in range(MANY)]
     uri = write_hashes(tmp_path, sha256_hex=many, md5_base64=all_different, hmac_hex=[None])
-    found = check_hashes(spark, uri, hashes_table(), KEYS)
+    found = check_values(spark, uri, hashes_table(), KEYS, ROWS)
     assert set(found) == set(HASHED)
     assert found["sha256_hex"] == pytest.approx(1_000, rel=0.15)  # three times the deviation that is promised
     assert found["md5_base64"] == pytest.approx(MANY, rel=0.15)
@@ -293,9 +294,9 @@ def test_distinct_hashes_are_counted_to_a_few_percent(spark: SparkSession, tmp_p
     assert found["hmac_hex"] == 0
 
 
-def test_a_table_without_hashes_has_nothing_to_look_at(spark: SparkSession) -> None:
-    table = parse_table('name = "x"\ncomment = "x"\n[columns.a]\ncomment = "x"', "x")
-    assert check_hashes(spark, "file:///no/such/folder", table, {}) == {}
+def test_a_table_of_dates_and_small_numbers_has_nothing_to_look_at(spark: SparkSession) -> None:
+    table = parse_table('name = "x"\ncomment = "x"\n[columns.a]\ncomment = "x"\ntype = "date"', "x")
+    assert check_values(spark, "file:///no/such/folder", table, {}, ROWS) == {}
 
 
 def test_the_hash_of_nothing_is_found_unless_the_column_says_so(spark: SparkSession, tmp_path: Path) -> None:
@@ -304,12 +305,12 @@ def test_the_hash_of_nothing_is_found_unless_the_column_says_so(spark: SparkSess
     }
     uri = write_hashes(tmp_path, **of_nothing)
     with pytest.raises(VerificationError) as caught:
-        check_hashes(spark, uri, hashes_table(), KEYS)
+        check_values(spark, uri, hashes_table(), KEYS, ROWS)
     counts = ", ".join(f"{name}: 2 values" for name in HASHED)
     assert str(caught.value) == (
         f"columns that must hold hashes alone hold something else ({counts}); nothing was published"
     )
-    assert check_hashes(spark, uri, hashes_table('empty = "hash"'), KEYS) == dict.fromkeys(HASHED, 2)
+    assert check_values(spark, uri, hashes_table('empty = "hash"'), KEYS, ROWS) == dict.fromkeys(HASHED, 2)
 
 
 def test_what_has_not_the_form_of_its_algorithm_and_encoding_is_no_hash(spark: SparkSession, tmp_path: Path) -> None:
@@ -331,7 +332,7 @@ def test_what_has_not_the_form_of_its_algorithm_and_encoding_is_no_hash(spark: S
         ]
     uri = write_hashes(tmp_path, **foreign)
     with pytest.raises(VerificationError) as caught:
-        check_hashes(spark, uri, hashes_table(), KEYS)
+        check_values(spark, uri, hashes_table(), KEYS, ROWS)
     for name, values in foreign.items():
         assert f"{name}: {len(values)} values" in str(caught.value)
     assert "jane" not in str(caught.value)
@@ -341,4 +342,89 @@ def test_what_has_not_the_form_of_its_algorithm_and_encoding_is_no_hash(spark: S
 def test_a_hash_in_upper_case_is_none_that_anybody_would_match(spark: SparkSession, tmp_path: Path) -> None:
     uri = write_hashes(tmp_path, sha1_hex=[digest_of("sha1_hex", "a").upper()])
     with pytest.raises(VerificationError, match="sha1_hex: 1 values"):
-        check_hashes(spark, uri, hashes_table(), KEYS)
+        check_values(spark, uri, hashes_table(), KEYS, ROWS)
+
+
+# --- what nobody has declared
+
+GUARDED = """
+name = "events"
+comment = "x"
+partitions = ["source"]
+audit = ["source_file"]
+[columns.id]
+comment = "x"
+personal_data = "identifier"
+[columns.city]
+comment = "x"
+personal_data = "location"
+publish = "clear"
+[columns.note]
+comment = "x"
+[columns.score]
+comment = "x"
+type = "bigint"
+[columns.source]
+comment = "x"
+default = "none"
+"""
+
+
+def write_events(folder: Path, source: str = "web", **others: list[Any]) -> str:
+    """Write three harmless rows but for the columns in ``others``; return where."""
+    columns = {
+        "id": [hmac.digest(KEYS["default"], text, "sha256").hex() for text in (b"1", b"2", b"3")],
+        "city": ["Bern", None, ""],
+        "note": ["fine", None, ""],
+        "score": [1, 2, None],
+        "source_file": ["export_20261122_101500.csv"] * 3,
+        **others,
+    }
+    types = {"score": pa.int64()}
+    arrays = {name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()}
+    (folder / f"source={source}").mkdir()
+    pq.write_table(pa.table(arrays), folder / f"source={source}" / "1.parquet")
+    return f"file://{folder}"
+
+
+def refusal(spark: SparkSession, uri: str, text: str = GUARDED) -> str:
+    with pytest.raises(VerificationError) as caught:
+        check_values(spark, uri, parse_table(text, "events.toml"), KEYS, ROWS)
+    return str(caught.value)
+
+
+def test_harmless_and_declared_values_are_published(spark: SparkSession, tmp_path: Path) -> None:
+    uri = write_events(tmp_path, city=["jane@example.com", "+49 170 1234567", None])
+    assert check_values(spark, uri, parse_table(GUARDED, "x"), KEYS, ROWS) == {"id": 3}
+
+
+def test_a_leak_is_told_with_columns_and_counts_and_no_value(spark: SparkSession, tmp_path: Path) -> None:
+    uri = write_events(tmp_path, note=["jane@example.com", "mail john%40example.com", "call +49 170 1234567"])
+    assert refusal(spark, uri) == (
+        "table events: column note holds 2 values that look like e-mail addresses, column note holds 1 value that "
+        "looks like phone numbers; nothing was published. Hash the column (personal_data = …), leave it out, or "
+        'declare in its table file that such values are expected there (resembles = ["email"])'
+    )
+    expected = GUARDED.replace('[columns.note]\ncomment = "x"', '[columns.note]\ncomment = "x"\nresembles = ["email"]')
+    assert "column note holds 1 value that looks like phone numbers;" in refusal(spark, uri, expected)
+    declared = expected.replace('["email"]', '["email", "phone"]')
+    assert check_values(spark, uri, parse_table(declared, "x"), KEYS, ROWS) == {"id": 3}
+
+
+def test_partition_values_and_file_names_are_looked_at(spark: SparkSession, tmp_path: Path) -> None:
+    files = ["jane@example.com.csv", "export.csv", "export.csv"]
+    uri = write_events(tmp_path, source="%2B491701234567", source_file=files)
+    message = refusal(spark, uri)
+    assert "column source holds 3 values that look like phone numbers" in message
+    assert "column source_file holds 1 value that looks like e-mail addresses" in message
+    assert "Rename the files, or leave source_file out of audit." in message
+    assert "jane" not in message
+    assert "49170" not in message
+
+
+def test_numbers_are_looked_at(spark: SparkSession, tmp_path: Path) -> None:
+    cards = [4242424242424242, 4111111111111111, 5555555555554444, 378282246310005, 6011111111111117, 3566002020360505]
+    others: dict[str, Any] = {name: ["x"] * 6 for name in ("note", "city", "source_file")}
+    ids = [hmac.digest(KEYS["default"], text, "sha256").hex() for text in (b"1", b"2", b"3") * 2]
+    uri = write_events(tmp_path, id=ids, score=cards, **others)
+    assert "column score holds 6 values that look like payment card numbers" in refusal(spark, uri)
