@@ -2,8 +2,9 @@
 
     python -m infra.build --glue 6.0
 
-Writes build/glue-<release>/: cleanroom_etl.zip, jobs/*.py, glue-<release>.gluewheels.zip, cleanroom-etl.yaml, and a
-list of all of them by SHA-256. One commit makes the same bytes on any machine.
+Writes build/glue-<release>/: cleanroom_etl.zip, jobs/*.py, glue-<release>.gluewheels.zip, cleanroom-etl.yaml, the bill
+of materials glue-<release>.cdx.json, and a list of all of them by SHA-256. One commit makes the same bytes on any
+machine.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -23,15 +26,18 @@ from infra.commit import Commit, head_commit, uncommitted
 from infra.errors import BuildError
 from infra.plain_zip import zip_bytes
 from infra.release import NEWEST, Release, glue_release, release_names
+from infra.sbom import Product, sbom, sbom_name
 from infra.wheel_proof import prove
 from infra.wheels import (
     Locked,
+    Wheel,
     check_lock,
     check_wheels,
     download,
     gluewheels,
     lock_path,
     own_modules,
+    provided,
     read_lock,
     shipped,
 )
@@ -88,6 +94,31 @@ def describe_build(commit: Commit, release: Release, files: dict[str, bytes]) ->
     return json.dumps(document, indent=2).encode() + b"\n"
 
 
+def describe_parts(commit: Commit, release: Release, wheels: list[Wheel], package: bytes) -> bytes:
+    """Return the bill of materials of a build: our code, whose zip is ``package``, the wheels, what Glue provides."""
+    pyproject = commit.read("pyproject.toml")
+    project = tomllib.loads(pyproject.decode())["project"]
+    product = Product(
+        name=project["name"],
+        version=project["version"],
+        license=project.get("license"),
+        ships=shipped(pyproject).keys(),
+        commit=commit.sha,
+        time=commit_time(commit),
+        sha256=hashlib.sha256(package).hexdigest(),
+    )
+    return sbom(product, wheels, provided(pyproject, release), release)
+
+
+def commit_time(commit: Commit) -> datetime:
+    """Return when ``commit`` was made. Raises BuildError where the repository does not have it."""
+    command = ["git", "-C", str(commit.folder), "show", "--no-patch", "--format=%ct", commit.sha]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"git show in {commit.folder}: {done.stderr.strip()}")
+    return datetime.fromtimestamp(int(done.stdout), UTC)
+
+
 def locked_wheels(commit: Commit, release: Release) -> list[Locked]:
     """Return the commit's lock. Raises BuildError where it does not fit its pyproject.toml."""
     path, pyproject = lock_path(release), commit.read("pyproject.toml")
@@ -122,7 +153,9 @@ def build(commit: Commit, release: Release, target: Path) -> list[str]:
         wheels = check_wheels(folder, release)
         archive = zip_bytes(gluewheels(wheels))
         proved = prove(wheels, release, archive)
-    files = {**code_files(commit), release.wheels_name: archive}
+        code = code_files(commit)
+        parts = describe_parts(commit, release, wheels, code[PACKAGE])
+    files = {**code, release.wheels_name: archive, sbom_name(release): parts}
     files[release.build_name] = describe_build(commit, release, files)
     shutil.rmtree(target, ignore_errors=True)
     for name, content in files.items():

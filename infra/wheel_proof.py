@@ -50,7 +50,7 @@ def prove(wheels: list[Wheel], release: Release, archive: bytes) -> list[str]:
             pip(install, python=inside, alone=True)
             pip(["check"], python=inside, alone=True)
             modules = [name for wheel in wheels for name in importable(wheel.path)]
-            _run([inside, "-c", _IMPORTS, *modules], "importing what was installed")
+            _run([inside, "-I", "-c", _IMPORTS, *modules], "importing what was installed")
             lines.append(
                 f"pip installs them with --no-index into an empty virtual environment of {python}, "
                 f"and its Python imports all of {len(modules)} modules and extensions: {', '.join(tops(modules))}"

@@ -53,8 +53,13 @@ def shipped(pyproject: bytes) -> dict[str, str]:
 
 def own_modules(pyproject: bytes, release: Release) -> dict[str, str]:
     """Return what Glue has itself, by what AWS lists and by what ``pyproject.toml`` pins in the release's group."""
+    return release.modules | provided(pyproject, release)
+
+
+def provided(pyproject: bytes, release: Release) -> dict[str, str]:
+    """Return the modules of Glue that the jobs import, as ``pyproject.toml`` pins them for the release."""
     groups = tomllib.loads(pyproject.decode())["dependency-groups"]
-    return release.modules | _pins(groups, f"glue-{release.name.replace('.', '-')}")
+    return _pins(groups, f"glue-{release.name.replace('.', '-')}")
 
 
 def _pins(groups: dict[str, list[Any]], group: str) -> dict[str, str]:
@@ -114,11 +119,13 @@ def refuse_own_modules(found: dict[str, str], own: dict[str, str], release: Rele
 
 
 def pip(words: list[str], *, python: str = sys.executable, alone: bool = False) -> None:
-    """Run pip of ``python``. ``alone``: without settings of this machine, so that nothing else can help it.
+    """Run pip of ``python``. ``alone``: without what this machine has set or installed: nothing else can help it.
 
     Raises BuildError with the end of what pip said.
     """
-    variables = {name: value for name, value in os.environ.items() if not (alone and name.startswith("PIP_"))}
+    variables = {
+        name: value for name, value in os.environ.items() if not (alone and name.startswith(("PIP_", "PYTHON")))
+    }
     command = [python, "-m", "pip", *(["--isolated"] if alone else []), *words, "--disable-pip-version-check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
     if done.returncode:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_glue.type_defs import JobTypeDef
 
 #: The outputs that name the jobs.
-JOB_OUTPUTS: Final = ("DecryptJob", "TransformJob", "ArchiveJob", "BackfillJob", "JanitorJob")
+JOB_OUTPUTS: Final = ("DecryptJob", "TransformJob", "ArchiveJob", "BackfillJob", "JanitorJob", "ForgetJob")
 _DEPLOY: Final = "make deploy uploads what is missing"
 
 

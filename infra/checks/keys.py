@@ -18,12 +18,22 @@ _SECRETS: Final = {
     "OpenPgpKeySecretArn": "OpenPGP key",
     "OpenPgpPassphraseSecretArn": "OpenPGP passphrase",
 }
+#: Parameters that name what the source used before.
+_EARLIER_SECRETS: Final = {
+    "PreviousOpenPgpKeySecretArn": "previous OpenPGP key",
+    "PreviousOpenPgpPassphraseSecretArn": "previous OpenPGP passphrase",
+}
 
 
 def check_keys(stack: Stack) -> Iterable[Finding]:
     """The data key and the envelope key can do what they are for."""
-    for output, what in (("DataKeyArn", "data key"), ("EnvelopeKeyArn", "envelope key")):
-        if arn := stack.output(output):
+    arns = {
+        "data key": stack.output("DataKeyArn"),
+        "envelope key": stack.output("EnvelopeKeyArn"),
+        "previous envelope key": stack.parameter("PreviousEnvelopeKey"),
+    }
+    for what, arn in arns.items():
+        if arn:
             yield from guarded(what, partial(_key, stack, what, arn))
 
 
@@ -57,8 +67,10 @@ def _fault(what: str, key: KeyMetadataTypeDef) -> str:
 
 def check_secrets(stack: Stack) -> Iterable[Finding]:
     """Every secret has a value. Its length is not looked at: only the jobs read secrets."""
-    for output, what in _SECRETS.items():
-        if arn := stack.output(output):
+    arns = {what: stack.output(output) for output, what in _SECRETS.items()}
+    arns |= {what: stack.parameter(name) for name, what in _EARLIER_SECRETS.items()}
+    for what, arn in arns.items():
+        if arn:
             yield from guarded(what, partial(_secret, stack, what, arn))
 
 

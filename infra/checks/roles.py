@@ -68,6 +68,12 @@ def needs_of(stack: Stack, output: str) -> list[Need]:
             Need("s3:DeleteObject", f"{curated}/curated/any"),
             *(Need("glue:GetTables", arn) for arn in tables),
         ],
+        "ForgetJob": [
+            *(need for need in transform if need.resource != raw),
+            Need("s3:GetObject", f"{root}/state/any"),
+            Need("s3:DeleteObjectVersion", raw),
+            Need("s3:DeleteObjectVersion", f"{curated}/curated/any"),
+        ],
     }
     needs = [Need("s3:GetObject", code), Need("kms:Decrypt", data_key, "s3"), *by_job[output]]
     return [need for need in dict.fromkeys(needs) if need.resource]

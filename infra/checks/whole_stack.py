@@ -10,7 +10,7 @@ from infra.checks.finding import Finding, Stack, ok, problem
 _WELL: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _OUTPUTS: Final = (
     *("Root", "CuratedRoot", "LandingUri", "DatabaseName", "WorkflowName"),
-    *("DecryptJob", "TransformJob", "ArchiveJob", "BackfillJob", "JanitorJob"),
+    *("DecryptJob", "TransformJob", "ArchiveJob", "BackfillJob", "JanitorJob", "ForgetJob"),
     *("DataKeyArn", "HashKeySecretArn", "SuccessTopicArn", "FailureTopicArn"),
 )
 

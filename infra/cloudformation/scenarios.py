@@ -9,7 +9,9 @@ CODE: Final = {"CodeBucket": "acme-code", "CodePrefix": "builds/20261122-1a2b3c"
 
 _DATA_KEY: Final = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 _RSA_KEY: Final = "arn:aws:kms:eu-central-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321"
-_HASH_KEY: Final = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:HashKeySecret-9zYxWv-AbCdEf"
+_OLD_RSA_KEY: Final = "arn:aws:kms:eu-central-1:111122223333:key/1111aaaa-09fe-87dc-65ba-ab0987654321"
+_SECRETS: Final = "arn:aws:secretsmanager:eu-central-1:111122223333:secret"
+_HASH_KEY: Final = f"{_SECRETS}:HashKeySecret-9zYxWv-AbCdEf"
 #: A role of a source, in its own account.
 _SOURCE: Final = {
     "PushPrincipal": "arn:aws:iam::999988887777:role/source/export-worker",
@@ -38,10 +40,19 @@ SCENARIOS: Final[dict[str, dict[str, str]]] = {
     "a landing bucket that exists": {**CODE, "LandingBucketName": "acme-landing", "DataKeyArn": _DATA_KEY},
     "OpenPGP": {**CODE, "OpenPgp": "yes", "EnvelopeKey": "none"},
     "an envelope key that exists": {**CODE, "EnvelopeKey": _RSA_KEY},
+    "keys that were changed": {
+        **CODE,
+        "OpenPgp": "yes",
+        "EnvelopeKey": _RSA_KEY,
+        "PreviousEnvelopeKey": _OLD_RSA_KEY,
+        "PreviousOpenPgpKeySecretArn": f"{_SECRETS}:old-key",
+        "PreviousOpenPgpPassphraseSecretArn": f"{_SECRETS}:old-passphrase",
+    },
     "a source of one's own": {**CODE, **_OF_ONES_OWN, "EnvelopeKey": "none"},
     "a role pushes": {**CODE, **_SOURCE},
     "a user pushes": {**CODE, "ConnectorName": "sfmc_tracking", "EnvelopeKey": "none", "PushUser": "yes"},
     "a cheap backfill": {**CODE, "BackfillExecutionClass": "FLEX", "BackfillMaxWorkers": "100"},
+    "a suppression list": {**CODE, "SuppressionList": "optout.csv"},
     "everything": {**CODE, **_OF_ONES_OWN, **_SOURCE, "Start": "arrival", "FlowName": "loyalty-to-s3", "OpenPgp": "yes"}
-    | {"PushUser": "yes", "NotificationEmail": "data@example.com"},
+    | {"PushUser": "yes", "NotificationEmail": "data@example.com", "SuppressionList": "optout.csv"},
 }

@@ -14,8 +14,9 @@ SCRIPTS = {
     "DecryptJob": "decrypt",
     "TransformJob": "transform",
     "ArchiveJob": "archive",
-    "BackfillJob": "pipeline",
+    "BackfillJob": "backfill",
     "JanitorJob": "janitor",
+    "ForgetJob": "forget",
 }
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from infra import cost
 from infra.build import build, code_files, describe_build, locked_wheels, package_entries, refuse_uncommitted
@@ -24,8 +26,9 @@ from infra.errors import BuildError
 from infra.lock import lock_text
 from infra.plain_zip import zip_bytes
 from infra.release import glue_release, release_names
+from infra.sbom import sbom_name
 from infra.wheel_proof import find_python, importable, prove
-from infra.wheels import Locked, check_lock, check_wheels, gluewheels, own_modules, read_lock, shipped
+from infra.wheels import Locked, check_lock, check_wheels, download, gluewheels, own_modules, read_lock, shipped
 from jobs.runtime.errors import ArgumentError
 from tests.infra.repository import PROJECT, PYPROJECT, commit_all, git, small_repository, whole_repository
 
@@ -224,6 +227,18 @@ def test_a_lock_that_does_not_fit_is_refused(lock: list[Locked], wanted: dict[st
         check_lock(lock, wanted, own_modules(PYPROJECT.encode(), RELEASE), RELEASE)
 
 
+def test_a_wheel_of_another_digest_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_wheel(tmp_path / "index")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    right = Locked("tiny", "1.0", hashlib.sha256(path.read_bytes()).hexdigest())
+    download([right], RELEASE, tmp_path / "right")
+    assert [each.name for each in (tmp_path / "right").iterdir()] == [path.name]
+    with pytest.raises(BuildError, match=r"pip download failed(?s:.*)Expected sha256 0{64}"):
+        download([Locked("tiny", "1.0", LOCKED)], RELEASE, tmp_path / "wrong")
+    assert not list((tmp_path / "wrong").iterdir())
+
+
 @pytest.mark.parametrize("line", ["tiny==1.0", "tiny>=1 --hash=sha256:" + LOCKED, "--index-url http://x"])
 def test_a_lock_names_exact_wheels_only(line: str) -> None:
     with pytest.raises(BuildError, match=r"^x:2: is not of the form name==version --hash"):
@@ -315,7 +330,7 @@ def test_wheels_are_proved_to_install_from_nothing_else(tmp_path: Path, monkeypa
     make_wheel(tmp_path, requires="Requires-Dist: needed\n")
     monkeypatch.setattr("infra.wheel_proof.find_python", lambda _release: None)
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "elsewhere"))
-    make_wheel(tmp_path / "elsewhere", "needed")
+    monkeypatch.setenv("PYTHONPATH", str(make_wheel(tmp_path / "elsewhere", "needed")))
     wheels = check_wheels(tmp_path, RELEASE)
     with pytest.raises(BuildError, match=r"pip install failed(?s:.*)needed"):
         prove(wheels, RELEASE, zip_bytes(gluewheels(wheels)))
@@ -337,7 +352,21 @@ def test_the_wheels_of_this_checkout_are_built_and_proved(tmp_path: Path, whole:
     with zipfile.ZipFile(tmp_path / "build" / release.wheels_name) as archive:
         archive.extractall(tmp_path / "unpacked")
     wheels = check_wheels(tmp_path / "unpacked" / "wheels", release)
-    assert lock_text(wheels, release) == (PROJECT / f"infra/locks/glue-{name}.txt").read_text(encoding="utf-8")
+    lock = (PROJECT / f"infra/locks/glue-{name}.txt").read_text(encoding="utf-8")
+    assert lock_text(wheels, release) == lock
+    content = (tmp_path / "build" / sbom_name(release)).read_text(encoding="utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(content) is None
+    parts = json.loads(content)
+    told = {
+        (each["name"], each["version"], each["hashes"][0]["content"])
+        for each in parts["components"]
+        if "hashes" in each
+    }
+    assert told == {(each.name, each.version, each.sha256) for each in read_lock(lock, name)}
+    assert parts["metadata"]["component"]["hashes"][0]["content"] == document["files"]["cleanroom_etl.zip"]
+    depends = {each["ref"].split("@")[0]: each.get("dependsOn", []) for each in parts["dependencies"]}
+    assert [each.split("@")[0] for each in depends["pkg:pypi/cryptography"]] == ["pkg:pypi/cffi"]
+    assert [each.split("@")[0] for each in depends["pkg:pypi/cffi"]] == ["pkg:pypi/pycparser"]
 
 
 # --- the room
@@ -352,7 +381,7 @@ def test_nothing_imports_this_room() -> None:
                 assert not [each for each in names if each.partition(".")[0] == "infra"], path
 
 
-COMMANDS = ("build", "cost", "deploy", "destroy", "doctor", "lock")
+COMMANDS = ("audit", "build", "cost", "deploy", "destroy", "doctor", "lock")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -28,7 +28,7 @@ DATA_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/data"
 RSA_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/rsa"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}"
-JOBS = ("Decrypt", "Transform", "Archive", "Backfill", "Janitor")
+JOBS = ("Decrypt", "Transform", "Archive", "Backfill", "Janitor", "Forget")
 OUTPUTS = {
     "Root": "s3://acme-landing",
     "CuratedRoot": "s3://acme-curated",
@@ -281,6 +281,22 @@ ILL: dict[str, tuple[dict[str, Any], str, str]] = {
         {"kms.DescribeKey": lambda r: key(r, Enabled=False, KeyState="Disabled")},
         "envelope key: is Disabled",
         f"aws kms enable-key --key-id {RSA_KEY}",
+    ),
+    "a key that was there before and is switched off": (
+        {
+            "cloudformation.DescribeStacks": described(PreviousEnvelopeKey=f"{RSA_KEY}-old"),
+            "kms.DescribeKey": lambda r: key(r, Enabled=False, KeyState="Disabled"),
+        },
+        "previous envelope key: is Disabled",
+        f"aws kms enable-key --key-id {RSA_KEY}-old",
+    ),
+    "a secret of the key before that has no value": (
+        {
+            "cloudformation.DescribeStacks": described(PreviousOpenPgpKeySecretArn=f"{SECRET}:old"),
+            "secretsmanager.DescribeSecret": {"ARN": SECRET, "VersionIdsToStages": {}},
+        },
+        "previous OpenPGP key: has no value yet",
+        f"aws secretsmanager put-secret-value --secret-id {SECRET}:old",
     ),
     "a key that is about to go": (
         {"kms.DescribeKey": lambda r: key(r, Enabled=False, KeyState="PendingDeletion", DeletionDate=NOW)},

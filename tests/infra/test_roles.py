@@ -11,7 +11,7 @@ from infra.cloudformation.scenarios import SCENARIOS
 from tests.infra.permissions import allows, statements_of
 from tests.infra.stacks import TEMPLATE, scenario
 
-JOB_ROLES = ("DecryptRole", "TransformRole", "ArchiveRole", "BackfillRole", "JanitorRole")
+JOB_ROLES = ("DecryptRole", "TransformRole", "ArchiveRole", "BackfillRole", "JanitorRole", "ForgetRole")
 OF_ONE_STEP = ("DecryptRole", "TransformRole", "ArchiveRole")
 VIA_S3 = {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}
 VIA_SECRETS = {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"}
@@ -39,10 +39,12 @@ def places(stack: Resolved) -> dict[str, str]:
 
 
 LOGS = "arn:aws:logs:eu-central-1:111122223333:log-group:"
-CONNECTOR = "decrypt transform archive backfill"
+CONNECTOR = "decrypt transform archive backfill forget"
 ALL = f"{CONNECTOR} janitor"
-DROPPERS = "decrypt archive backfill janitor"
-#: Action, resource, what the request says besides, and which of the five job roles may.
+ALL_BUT_ARCHIVE = "decrypt transform backfill janitor forget"
+ALL_BUT_DECRYPT = "transform archive backfill janitor forget"
+DROPPERS = "decrypt archive backfill janitor forget"
+#: Action, resource, what the request says besides, and which of the six job roles may.
 CAN = [
     # the code, and definitions of one's own
     ("s3:GetObject", "{build}/cleanroom_etl.zip", {}, ALL),
@@ -58,14 +60,14 @@ CAN = [
     ("s3:PutObject", "{landing}/landing/loyalty_members/a.csv.gpg", {}, ""),
     ("s3:GetObject", "{landing}/landing/aep_profiles/a.csv.gpg", {}, ""),
     ("s3:GetObject", "{landing}/landing/loyalty_members_2/a.csv.gpg", {}, ""),
-    ("s3:ListBucket", "{landing}", {"s3:prefix": "landing/loyalty_members/"}, "decrypt archive backfill"),
+    ("s3:ListBucket", "{landing}", {"s3:prefix": "landing/loyalty_members/"}, "decrypt archive backfill forget"),
     ("s3:ListBucket", "{landing}", {"s3:prefix": "landing/aep_profiles/"}, ""),
     ("s3:ListBucket", "{landing}", {"s3:prefix": "landing/"}, ""),
     ("s3:ListBucket", "{landing}", {"s3:prefix": ""}, ""),
     ("s3:ListBucket", "{landing}", {}, ""),
     # raw/: clear rows
     ("s3:PutObject", "{landing}/raw/loyalty_members/run=1/a.parquet", {}, "decrypt backfill"),
-    ("s3:GetObject", "{landing}/raw/loyalty_members/run=1/a.parquet", {}, "transform backfill"),
+    ("s3:GetObject", "{landing}/raw/loyalty_members/run=1/a.parquet", {}, "transform backfill forget"),
     ("s3:DeleteObject", "{landing}/raw/loyalty_members/run=1/a.parquet", {}, "janitor"),
     ("s3:DeleteObjectVersion", "{landing}/raw/loyalty_members/run=1/a.parquet", {}, DROPPERS),
     ("s3:ListBucketVersions", "{landing}", {"s3:prefix": "raw/loyalty_members/run=1/"}, DROPPERS),
@@ -73,56 +75,69 @@ CAN = [
     ("s3:PutObject", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, ""),
     ("s3:DeleteObject", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, ""),
     ("s3:DeleteObjectVersion", "{landing}/raw/aep_profiles/run=1/a.parquet", {}, ""),
-    ("s3:ListBucket", "{landing}", {"s3:prefix": "raw/loyalty_members/run=1/"}, "decrypt transform backfill janitor"),
+    ("s3:ListBucket", "{landing}", {"s3:prefix": "raw/loyalty_members/run=1/"}, ALL_BUT_ARCHIVE),
     ("s3:ListBucket", "{landing}", {"s3:prefix": "raw/aep_profiles/run=1/"}, ""),
     # rejects/ and quarantine/
-    ("s3:PutObject", "{landing}/rejects/loyalty_members/run=1/a.parquet", {}, "decrypt transform backfill"),
+    ("s3:PutObject", "{landing}/rejects/loyalty_members/run=1/a.parquet", {}, "decrypt transform backfill forget"),
     ("s3:GetObject", "{landing}/rejects/aep_profiles/run=1/a.parquet", {}, ""),
+    ("s3:GetObjectVersion", "{landing}/rejects/loyalty_members/run=1/a.parquet", {}, "forget"),
+    ("s3:GetObjectVersion", "{landing}/rejects/aep_profiles/run=1/a.parquet", {}, ""),
     ("s3:PutObject", "{landing}/quarantine/loyalty_members/run=1/a.csv", {}, "decrypt backfill"),
     ("s3:GetObject", "{landing}/quarantine/loyalty_members/run=1/a.csv", {}, ""),
+    ("s3:DeleteObjectVersion", "{landing}/quarantine/loyalty_members/run=1/a.csv", {}, "forget"),
+    ("s3:DeleteObjectVersion", "{landing}/quarantine/aep_profiles/run=1/a.csv", {}, ""),
+    ("s3:ListBucketVersions", "{landing}", {"s3:prefix": "quarantine/loyalty_members/"}, "forget"),
     # staged/, versions/, curated/: by table
-    ("s3:PutObject", "{landing}/staged/people/run=1/a.parquet", {}, "transform backfill"),
-    ("s3:PutObject", "{landing}/versions/people/run=1/a.parquet", {}, "transform backfill"),
-    ("s3:PutObject", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill"),
-    ("s3:AbortMultipartUpload", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill"),
-    ("s3:GetObject", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill janitor"),
-    ("s3:DeleteObject", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill janitor"),
-    ("s3:DeleteObjectVersion", "{curated}/curated/people/run=1/a.parquet", {}, "archive backfill janitor"),
+    ("s3:PutObject", "{landing}/staged/people/run=1/a.parquet", {}, "transform backfill forget"),
+    ("s3:PutObject", "{landing}/versions/people/run=1/a.parquet", {}, "transform backfill forget"),
+    ("s3:PutObject", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill forget"),
+    ("s3:AbortMultipartUpload", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill forget"),
+    ("s3:GetObject", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill janitor forget"),
+    ("s3:DeleteObject", "{curated}/curated/people/run=1/a.parquet", {}, "transform backfill janitor forget"),
+    ("s3:DeleteObjectVersion", "{curated}/curated/people/run=1/a.parquet", {}, ALL_BUT_DECRYPT),
     ("s3:PutObject", "{curated}/other/a.parquet", {}, ""),
     ("s3:PutObject", "{landing}/curated/people/run=1/a.parquet", {}, ""),
-    ("s3:GetObject", "{curated}/curated", {}, "transform backfill"),  # Spark asks whether the folder is a file
-    ("s3:ListBucket", "{curated}", {"s3:prefix": "curated/people/run=1/"}, "transform backfill janitor"),
+    ("s3:GetObject", "{curated}/curated", {}, "transform backfill forget"),  # Spark asks whether the folder is a file
+    ("s3:ListBucket", "{curated}", {"s3:prefix": "curated/people/run=1/"}, "transform backfill janitor forget"),
     ("s3:ListBucket", "{curated}", {"s3:prefix": ""}, ""),
     # archive/
     ("s3:PutObject", "{landing}/archive/loyalty_members/run=1/a.csv.gpg", {}, "archive backfill"),
+    ("s3:GetObjectVersion", "{landing}/archive/loyalty_members/run=1/a.csv.gpg", {}, "archive backfill"),
     ("s3:DeleteObject", "{landing}/archive/loyalty_members/run=1/a.csv.gpg", {}, ""),
     ("s3:PutObject", "{landing}/archive/aep_profiles/run=1/a.csv.gpg", {}, ""),
+    ("s3:ListBucket", "{landing}", {"s3:prefix": "archive/loyalty_members/"}, "archive backfill forget"),
+    # lists/: people who must not be in a table
+    ("s3:GetObject", "{landing}/lists/loyalty_members/people.csv", {}, "transform backfill forget"),
+    ("s3:GetObject", "{landing}/lists/aep_profiles/people.csv", {}, ""),
+    ("s3:PutObject", "{landing}/lists/loyalty_members/people.csv", {}, ""),
     # state/: ledger and lock
     ("s3:PutObject", "{landing}/state/loyalty_members/lock.json", {}, ALL),
     ("s3:PutObject", "{landing}/state/loyalty_members/run=1/publish.json", {}, CONNECTOR),
-    ("s3:GetObject", "{landing}/state/aep_profiles/run=1/publish.json", {}, "janitor"),
+    ("s3:PutObject", "{landing}/state/loyalty_members/deleted/1.json", {}, ALL),
+    ("s3:PutObject", "{landing}/state/aep_profiles/deleted/1.json", {}, ""),
+    ("s3:GetObject", "{landing}/state/aep_profiles/run=1/publish.json", {}, "janitor forget"),
     ("s3:PutObject", "{landing}/state/aep_profiles/run=1/publish.json", {}, ""),
     ("s3:ListBucket", "{landing}", {"s3:prefix": "state/loyalty_members/"}, ALL),
     ("s3:ListBucket", "{landing}", {"s3:prefix": "state/", "s3:max-keys": "1"}, ALL),
-    ("s3:ListBucket", "{landing}", {"s3:prefix": "state/", "s3:max-keys": "1000"}, "janitor"),
+    ("s3:ListBucket", "{landing}", {"s3:prefix": "state/", "s3:max-keys": "1000"}, "janitor forget"),
     # keys and secrets
     ("kms:Decrypt", "{envelope_key}", OAEP, "decrypt backfill"),
     ("kms:Decrypt", "{envelope_key}", {"kms:EncryptionAlgorithm": "RSAES_OAEP_SHA_1"}, ""),
     ("kms:Encrypt", "{envelope_key}", OAEP, ""),
     ("secretsmanager:GetSecretValue", "{pgp_key}", {}, "decrypt backfill"),
     ("secretsmanager:GetSecretValue", "{passphrase}", {}, "decrypt backfill"),
-    ("secretsmanager:GetSecretValue", "{hash_key}", {}, "transform backfill"),
+    ("secretsmanager:GetSecretValue", "{hash_key}", {}, "transform backfill forget"),
     ("secretsmanager:PutSecretValue", "{hash_key}", {}, ""),
     ("secretsmanager:GetSecretValue", "{access_key}", {}, ""),
-    ("kms:Decrypt", "{data_key}", VIA_SECRETS, "decrypt transform backfill"),
+    ("kms:Decrypt", "{data_key}", VIA_SECRETS, "decrypt transform backfill forget"),
     ("kms:Decrypt", "{data_key}", VIA_S3, ALL),
     ("kms:Decrypt", "{data_key}", {}, ""),  # never by hand, always through a service
     ("kms:GenerateDataKey", "{data_key}", VIA_SNS, "archive backfill"),
     ("kms:ScheduleKeyDeletion", "{data_key}", {}, ""),
     # catalog
-    ("glue:UpdateTable", f"{GLUE}:table/cleanroom_etl/people", {}, "transform backfill"),
-    ("glue:BatchUpdatePartition", f"{GLUE}:table/cleanroom_etl/people", {}, "transform backfill"),
-    ("glue:GetTable", f"{GLUE}:table/cleanroom_etl/people", {}, "transform backfill janitor"),
+    ("glue:UpdateTable", f"{GLUE}:table/cleanroom_etl/people", {}, "transform backfill forget"),
+    ("glue:BatchUpdatePartition", f"{GLUE}:table/cleanroom_etl/people", {}, "transform backfill forget"),
+    ("glue:GetTable", f"{GLUE}:table/cleanroom_etl/people", {}, "transform backfill janitor forget"),
     ("glue:GetTables", f"{GLUE}:database/cleanroom_etl", {}, "janitor"),
     ("glue:DeleteTable", f"{GLUE}:table/cleanroom_etl/people", {}, ""),
     ("glue:CreateDatabase", f"{GLUE}:database/cleanroom_etl", {}, ""),
@@ -171,6 +186,15 @@ def test_a_backfill_can_do_what_its_three_steps_can(
 )
 def test_what_a_stack_does_not_use_its_decrypt_may_not_use(name: str, action: str, resource: str) -> None:
     assert not allows(statements_of(scenario(name), "DecryptRole"), action, resource, OAEP)
+
+
+@pytest.mark.parametrize("role", JOB_ROLES)
+def test_the_keys_before_are_for_those_who_decrypt(role: str) -> None:
+    found, given = statements_of(scenario("keys that were changed"), role), SCENARIOS["keys that were changed"]
+    decrypts = role in ("DecryptRole", "BackfillRole")
+    assert allows(found, "kms:Decrypt", given["PreviousEnvelopeKey"], OAEP) is decrypts
+    for name in ("PreviousOpenPgpKeySecretArn", "PreviousOpenPgpPassphraseSecretArn"):
+        assert allows(found, "secretsmanager:GetSecretValue", given[name]) is decrypts
 
 
 def test_a_second_connector_reads_the_shared_bucket_but_not_the_first_ones_folder() -> None:

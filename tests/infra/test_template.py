@@ -25,6 +25,9 @@ BUCKETS = {
     "CuratedBucket": "CuratedBucketPolicy",
     "LogBucket": "LogBucketPolicy",
 }
+CHANGED = SCENARIOS["keys that were changed"]
+#: What whoever starts the job must say each time.
+SAID_BY_HAND = {"ForgetJob": {"--people": "s3://acme-landing/lists/aep_profiles/people.csv", "--reason": "erasure"}}
 #: What Glue adds to a job's arguments when a workflow starts it (AWS Glue developer guide, workflow run properties).
 OF_GLUE = {
     "--JOB_NAME": "x",
@@ -93,6 +96,10 @@ def test_what_people_make_breaks_no_rule(name: str) -> None:
         ({"PushPrincipal": "arn:aws:iam::999988887777:root"}, "Give PushExternalId"),
         ({"PushExternalId": "ours"}, "Give PushPrincipal"),
         ({"BackfillExecutionClass": "FLEX", "WorkerType": "R.2X"}, "G.1X and G.2X alone"),
+        ({"EnvelopeKey": "none", "PreviousEnvelopeKey": CHANGED["PreviousEnvelopeKey"]}, "Give it as EnvelopeKey"),
+        ({"PreviousOpenPgpKeySecretArn": CHANGED["PreviousOpenPgpKeySecretArn"]}, "is two secrets"),
+        ({**CHANGED, "PreviousOpenPgpPassphraseSecretArn": ""}, "is two secrets"),
+        ({**CHANGED, "OpenPgp": "no"}, "is two secrets"),
     ],
 )
 def test_combinations_that_cannot_work_are_refused(given: dict[str, str], said: str) -> None:
@@ -219,7 +226,7 @@ def test_whatever_can_have_tags_says_whose_it_is(name: str) -> None:
         assert tags["Project"] == "cleanroom-etl", resource
         assert tags["Stack"] == stack.site.stack, resource
         assert tags["Connector"] == SCENARIOS[name].get("ConnectorName", "aep_profiles"), resource
-        job = re.fullmatch("(Decrypt|Transform|Archive|Backfill|Janitor)(Job|Role)", resource)
+        job = re.fullmatch("(Decrypt|Transform|Archive|Backfill|Janitor|Forget)(Job|Role)", resource)
         assert tags.get("Job") == (job[1].lower() if job else None), resource
 
 
@@ -373,13 +380,15 @@ def args_class(job: str) -> type[Any]:
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("job", SCRIPTS)
 def test_a_job_understands_its_arguments(name: str, job: str) -> None:
-    words = [f"{argument}={value}" for argument, value in (arguments(scenario(name), job) | OF_GLUE).items()]
+    given = arguments(scenario(name), job) | OF_GLUE | SAID_BY_HAND.get(job, {})
+    words = [f"{argument}={value}" for argument, value in given.items()]
     assert parse_args(args_class(job), words).root == scenario(name).outputs["Root"]
 
 
 @pytest.mark.parametrize("job", SCRIPTS)
 def test_a_job_understands_its_arguments_with_names_and_values_apart(job: str) -> None:
-    words = [word for pair in (arguments(scenario("everything"), job) | OF_GLUE).items() for word in pair]
+    given = arguments(scenario("everything"), job) | OF_GLUE | SAID_BY_HAND.get(job, {})
+    words = [word for pair in given.items() for word in pair]
     assert "--no-index" in words  # a value, though it looks like a name
     assert parse_args(args_class(job), words).root == scenario("everything").outputs["Root"]
 
@@ -388,19 +397,36 @@ def test_a_job_understands_its_arguments_with_names_and_values_apart(job: str) -
     ("job", "given"),
     [
         ("DecryptJob", "connector root envelope_key pgp_key pgp_passphrase"),
-        ("TransformJob", "connector root curated_root hash_key catalog_database"),
+        ("TransformJob", "connector root curated_root hash_key suppression_list catalog_database"),
         ("ArchiveJob", "connector root curated_root topic"),
         (
             "BackfillJob",
-            "connector root curated_root envelope_key pgp_key pgp_passphrase hash_key catalog_database topic",
+            (
+                "connector root curated_root envelope_key pgp_key pgp_passphrase hash_key suppression_list "
+                "catalog_database topic"
+            ),
         ),
         ("JanitorJob", "root curated_root catalog_database connector keep_days"),
+        ("ForgetJob", "connector root curated_root hash_key catalog_database"),
     ],
 )
 def test_a_job_gets_what_the_stack_knows(job: str, given: str) -> None:
     fields = {field.name for field in dataclasses.fields(args_class(job))}
     names = {name.removeprefix("--").replace("-", "_") for name in arguments(scenario("everything"), job)}
     assert names & fields == set(given.split())
+
+
+@pytest.mark.parametrize("job", ["DecryptJob", "BackfillJob"])
+def test_deliveries_for_the_keys_before_are_opened_too(job: str) -> None:
+    stack, parameters = scenario("keys that were changed"), SCENARIOS["keys that were changed"]
+    given = arguments(stack, job)
+    assert given["--envelope-key"] == f"kms:{parameters['EnvelopeKey']},kms:{parameters['PreviousEnvelopeKey']}"
+    for name, output, parameter in (
+        ("--pgp-key", "OpenPgpKeySecretArn", "PreviousOpenPgpKeySecretArn"),
+        ("--pgp-passphrase", "OpenPgpPassphraseSecretArn", "PreviousOpenPgpPassphraseSecretArn"),
+    ):
+        places = (stack.outputs[output], parameters[parameter])
+        assert given[name] == ",".join(f"secretsmanager:{place}" for place in places)
 
 
 @pytest.mark.parametrize("job", SCRIPTS)
@@ -438,6 +464,7 @@ def test_a_job_shows_nothing_of_its_rows(job: str) -> None:
         ("ArchiveJob", ("G.1X", 2), 1, "90"),
         ("BackfillJob", ("G.2X", "40"), 0, 1440),
         ("JanitorJob", ("G.1X", 2), 1, "90"),
+        ("ForgetJob", ("G.2X", "40"), 0, 1440),
     ],
 )
 def test_a_job_has_its_limits(job: str, workers: tuple[str, str | int], retries: int, timeout: str | int) -> None:
