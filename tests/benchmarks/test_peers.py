@@ -56,6 +56,7 @@ def test_people_are_the_same_whatever_their_number() -> None:
     assert table_of_people(40).equals(table_of_people(300).slice(0, 40))
 
 
+@pytest.mark.long
 def test_uploaders_way_makes_the_hashes_that_ours_makes(spark: SparkSession, tmp_path: Path) -> None:
     write_people(tmp_path / "people", 600)
     profile_spark.hashed(spark.read.parquet(str(tmp_path / "people"))).write.parquet(str(tmp_path / "ours"))
