@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.cloudformation.resolve import Resolved, Site, read_template, resolve
-from tests.aws.conftest import CHAIN, CODE, JANITOR, Loaded, Recorded
+from tests.aws.conftest import CHAIN, CODE, JANITOR, Loaded, Members, Recorded
 from tests.aws.requirements import ACCOUNT, REGION, Names, Need, needs_of
 from tests.fixtures.aws_site import CURATED, DATABASE, LANDING
 from tests.infra.permissions import allows, statements_of
@@ -20,7 +20,9 @@ ROLES = {
     "transform": "TransformRole",
     "archive": "ArchiveRole",
     "pipeline": "BackfillRole",
+    "backfill": "BackfillRole",
     "janitor": "JanitorRole",
+    "forget": "ForgetRole",
 }
 #: Statements that roles of several jobs have.
 SHARED = {"ReadDefinitions", "ListDefinitions"}
@@ -38,6 +40,7 @@ ASKED_ELSEWHERE = {
     "AskForFiles": "the janitor asks for a file alone only where a folder that is needed lies below its own",
     "DropOldRuns:s3:DeleteObject": "and deletes it alone then",
     "KeepOriginals:s3:GetObject": "a run that is repeated looks whether an original was moved before",
+    "KeepOriginals:s3:GetObjectVersion": "a backfill reads what was archived; archive has the statement too",
     "ListDefinitions": "S3 says that a file is missing only to those who may list it",
     "ListOriginals": "S3 says that an original is missing only to those who may list it",
     "glue:GetDatabase": "Spark and Glue look the database up",
@@ -58,8 +61,8 @@ def stack(loaded: Recorded, connector: str) -> Resolved:
         "DatabaseName": DATABASE,
         "CreateDatabase": "no",
     }
-    if connector == "members":
-        given["ConnectorFile"] = f"s3://{CODE}/definitions/connectors/members.toml"
+    if connector != "aep_profiles":
+        given["ConnectorFile"] = f"s3://{CODE}/definitions/connectors/{connector}.toml"
     return resolve(read_template(), given, Site("acme", ACCOUNT, REGION))
 
 
@@ -92,17 +95,22 @@ def cleaned(loaded: Loaded) -> Loaded:
     return loaded
 
 
-def every(loaded: Loaded, upserted: Recorded) -> Iterator[tuple[Resolved, str, list[Need]]]:
+def every(
+    loaded: Loaded, upserted: Members, rebuilt: Members, forgotten: Members
+) -> Iterator[tuple[Resolved, str, list[Need]]]:
     made = stack(loaded, "aep_profiles")
     for job in (*CHAIN, "janitor"):
         yield made, job, needs(loaded, made, job)
-    made = stack(loaded, "members")
-    yield made, "pipeline", needs(upserted, made, "pipeline")
+    for job, members in {"pipeline": upserted, "backfill": rebuilt, "forget": forgotten}.items():
+        made = stack(members, members.source)
+        yield made, job, needs(members, made, job)
 
 
-def test_everything_that_a_job_asks_for_is_allowed(loaded: Loaded, upserted: Recorded, cleaned: Loaded) -> None:
+def test_everything_that_a_job_asks_for_is_allowed(
+    loaded: Loaded, upserted: Members, rebuilt: Members, forgotten: Members, cleaned: Loaded
+) -> None:
     del cleaned
-    for made, job, wanted in every(loaded, upserted):
+    for made, job, wanted in every(loaded, upserted, rebuilt, forgotten):
         statements = statements_of(made, ROLES[job])
         refused = {
             (need.action, need.resource, *need.context.items())
@@ -120,16 +128,18 @@ def grants(made: Resolved, role: str) -> Iterator[tuple[str, str, Mapping[str, A
             yield statement["Sid"], action, {**statement, "Action": action}
 
 
-def test_everything_that_is_allowed_is_asked_for(loaded: Loaded, upserted: Recorded, cleaned: Loaded) -> None:
+def test_everything_that_is_allowed_is_asked_for(
+    loaded: Loaded, upserted: Members, rebuilt: Members, forgotten: Members, cleaned: Loaded
+) -> None:
     """Of every statement, each action is used by some job whose role has it, or there is a reason why not here."""
     del cleaned
     used: set[tuple[str, str]] = set()
     granted: set[tuple[str, str]] = set()
     of_archive = {sid for sid, _, _ in grants(stack(loaded, "aep_profiles"), ROLES["archive"])}
-    for made, job, wanted in every(loaded, upserted):
+    for made, job, wanted in every(loaded, upserted, rebuilt, forgotten):
         for sid, action, statement in grants(made, ROLES[job]):
             granted.add((sid, action))
-            if job == "pipeline" and sid in of_archive and sid not in SHARED:
+            if job in ("pipeline", "backfill", "forget") and sid in of_archive and sid not in SHARED:
                 continue  # what Spark asks for in the same job must not count for archive, which has no Spark
             if any(allows([statement], need.action, need.resource, need.context) for need in wanted):
                 used.add((sid, action))
