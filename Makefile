@@ -8,7 +8,11 @@ VENV    ?= .venv-glue-$(GLUE)
 CHECKS_VENV ?= .venv-template-checks
 ROWS    ?= 50000
 SIZES   ?= 1000000 2000000 5000000
+SCALE   ?= 1000000 5000000 10000000 25000000 50000000
+SUITES  ?=
+SECONDS_EACH ?= 60
 PYTEST_ARGS ?=
+LONG    ?=
 
 # The Python of that Glue release where the machine has it, else the newest that will do.
 candidates_6.0 := python3.13 python3.12 python3.11 python3
@@ -16,16 +20,25 @@ candidates_5.1 := python3.11 python3
 PYTHON  ?= $(shell for each in $(candidates_$(GLUE)); do \
 	"$$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$each" && break; done)
 
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# `make scan PATH=…` names what to look at, which make would take for everybody's search path: it is put back.
+ifeq ($(origin PATH),command line)
+SCANNED := $(PATH)
+override PATH := $(shell echo "$$PATH")
+ifeq ($(PATH),$(SCANNED))
+override PATH := $(shell /usr/bin/getconf PATH)
+endif
+endif
+override PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH
 export PYTHONPATH := $(CURDIR)
 export PYTHONDONTWRITEBYTECODE := 1
 unexport SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-aws deliveries test test-aws check check-template format explain conformance profiles bench build deploy destroy doctor cost clean
+.PHONY: help setup demo demo-aws deliveries test test-aws check check-template format explain conformance scan profiles bench bench-scale torture fuzz audit audit-development build deploy destroy doctor cost clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/ready ## Make the virtual environment: pinned packages, Java if there is none
 
@@ -53,11 +66,14 @@ deliveries: setup ## Write a made-up delivery of every source: OUT=folder (ROWS=
 	@test -n "$(OUT)" || { echo "error: say where: make deliveries OUT=build/deliveries"; exit 1; }
 	@python -m tests.fixtures.deliveries "$(OUT)" --rows $(ROWS)
 
-test: setup ## Run the suite
-	python -m pytest --ignore tests/aws $(PYTEST_ARGS)
+# More cases of what quicker tests show too are left out, unless LONG says otherwise.
+whole = $(if $(filter 1 yes true,$(LONG)),-m "")
+
+test: setup ## Run the suite; with LONG=1 all cases of it
+	python -m pytest --ignore tests/aws $(whole) $(PYTEST_ARGS)
 
 test-aws: setup ## Run the jobs on S3 and the Glue catalog, played on this machine; S3A comes from Maven Central
-	python -m pytest tests/aws $(PYTEST_ARGS)
+	python -m pytest tests/aws $(whole) $(PYTEST_ARGS)
 
 check: setup check-template ## Lint, formatting and types; the CloudFormation template
 	ruff format --check .
@@ -84,6 +100,10 @@ explain: setup ## Show how profiles normalise a value: FIELD=email VALUE=… COU
 conformance: setup ## Hold the hashes against samples: VECTORS=file.csv (profile, field, country, raw, sha256_hex …)
 	@python -m jobs.conformance --vectors "$(VECTORS)" $(CONFORMANCE_ARGS)
 
+scan: setup ## Find personal data that somebody forgot: PATH=folder FORMAT=parquet|csv|json, or ROOT=… TABLE=…
+	@spark-submit jobs/scan.py $(if $(SCANNED),--path "$(SCANNED)") $(if $(FORMAT),--format "$(FORMAT)") \
+		$(if $(ROOT),--root "$(ROOT)") $(if $(TABLE),--table "$(TABLE)") $(SCAN_ARGS)
+
 profiles: setup ## Write the reference table of the profiles anew, transforms/profiles/README.md
 	python -m transforms.profiles.reference_table > transforms/profiles/README.md
 
@@ -94,6 +114,25 @@ bench: setup ## Measure speed and memory beside DuckDB, pandas, cryptography and
 named_glue = $(if $(filter command environment,$(firstword $(origin GLUE))),--glue $(GLUE))
 region = $(if $(REGION),--region "$(REGION)")
 yes = $(if $(filter 1 yes true,$(YES)),--yes)
+
+bench-scale: setup ## Measure how time, memory and spill grow with rows, files and skew; reckon a billion rows (SCALE="1000000 …")
+	python -m tests.benchmarks.scale --rows $(SCALE) --files 1 10 50 200 --skew-rows 1000000
+	python -m tests.benchmarks.scale_plan
+
+torture: setup ## Break it on purpose, in full: crashes, two at once, readers, leaks, fuzzing (SUITES="crash leaks")
+	@$(VENV)/bin/python -m pip install --quiet --group fuzz
+	python -m tests.torture.run $(SUITES)
+
+fuzz: setup ## Fuzz every reader of foreign bytes, SECONDS_EACH=60 for each; figures in tests/fuzz/results
+	@$(VENV)/bin/python -m pip install --quiet --group fuzz
+	nice python -m tests.fuzz.run --seconds $(SECONDS_EACH)
+
+audit: setup ## Look up known vulnerabilities of the wheels that Glue gets (GLUE=5.1 for that release)
+	@python -m infra.audit --glue $(GLUE)
+
+audit-development: setup $(CHECKS_VENV)/ready ## The same of what is installed for development
+	@python -m infra.audit --of development --environment $(VENV)
+	@python -m infra.audit --of development --environment $(CHECKS_VENV)
 
 build: setup ## Build what Glue runs from this commit, and prove that its wheels install (GLUE=5.1 for that release)
 	@python -m infra.build --glue $(GLUE) $(BUILD_ARGS)
