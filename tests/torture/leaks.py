@@ -186,7 +186,8 @@ class LeakSite:
             "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{log_settings}",
             **(conf or {}),
         }
-        command = ["spark-submit", "--master", "local[2]", "--driver-memory", "1g"]
+        memory = "2g" if loggers else "1g"  # Spark at DEBUG makes a text of each plan after each of its rules
+        command = ["spark-submit", "--master", "local[2]", "--driver-memory", memory]
         command += [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
         words = self.arguments(*more) if arguments is None else list(arguments)
         command += [str(PROJECT / "jobs" / f"{job}.py"), *words]
