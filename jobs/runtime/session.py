@@ -52,6 +52,11 @@ _OTHER_CASES: Final = ("tr", "az", "lt")
 # What --conf may still change.
 _DEFAULTS: Final = {
     "spark.ui.enabled": "false",  # it listens on every interface, without a password
+    # What is remembered for a UI, plans and figures of all their parts, would grow to hundreds of megabytes of heap.
+    "spark.sql.ui.retainedExecutions": "20",
+    "spark.ui.retainedJobs": "100",
+    "spark.ui.retainedStages": "100",
+    "spark.ui.retainedTasks": "10000",
 }
 
 

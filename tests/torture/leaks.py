@@ -92,6 +92,12 @@ class Run:
     hits: list[Hit]
 
 
+#: So much of a run is shown by its UI to the end of it.
+_REMEMBERED: Final = dict.fromkeys(
+    ("spark.sql.ui.retainedExecutions", "spark.ui.retainedJobs", "spark.ui.retainedStages"), "1000"
+)
+
+
 class LeakSite:
     """A company with canaries in its deliveries, whose jobs are run and searched."""
 
@@ -180,6 +186,7 @@ class LeakSite:
         port = _free_port()
         settings = {
             **EVENT_LOG,
+            **_REMEMBERED,
             "spark.eventLog.dir": f"file://{events}",
             "spark.ui.enabled": str(ui).lower(),
             "spark.ui.port": str(port),
