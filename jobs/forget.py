@@ -1,14 +1,14 @@
-"""Forget people: take them out of what a connector has published, and out of what its runs have left behind.
+"""Forget people: take them out of the tables that a connector fills, and out of what its runs have left behind.
 
     spark-submit jobs/forget.py --connector aep_profiles --root file:///data/acme --hash-key file:/secure/hash.key \
         --people file:///secure/people.csv --reason "erasure request 4711"
 
 The list names people as a suppression list does; a row is theirs when any column says so. Rows go from the connector's
 tables, from the files of earlier runs, from rejects that keep values; clear parts and staged rows go altogether. Copies
-in quarantine/ are encrypted and cannot be searched: --delete-quarantine deletes them all. Originals in archive/ are
-never changed: the receipt names them. It counts by place, says what was not done, and holds no value. Who is to stay
-out belongs on a suppression list as well, else the next delivery brings them back. The job may be killed at any time;
-the same command goes on.
+in quarantine/ are as they were delivered and cannot be searched: --delete-quarantine deletes them all. Originals in
+archive/ are never changed: the receipt names them. It counts by place, says what was not done, and holds no value. Who
+is to stay out belongs on a suppression list as well, else the next delivery brings them back. The job may be killed at
+any time; the same command goes on.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ from pyspark.sql import SparkSession
 from jobs.runtime.args import option
 from jobs.runtime.errors import ArgumentError, LockedError, VerificationError
 from jobs.runtime.forget_findings import (
+    TEMPORARY,
     Target,
     count_leftovers,
+    former_tables,
     search_kept_rejects,
     search_table,
     staged_folders,
@@ -104,18 +106,16 @@ class Forgetting:
     """One job at work. Its steps may each be done again; what they had found at first is what they go by."""
 
     def __init__(
-        self, workspace: Workspace, args: Args, lists: Sequence[PeopleList], keys: Mapping[str, bytes]
+        self, workspace: Workspace, args: Args, lists: Sequence[PeopleList], keys: Mapping[str, bytes], lock: Lock
     ) -> None:
-        self._workspace, self._args, self._lists, self._keys = workspace, args, lists, keys
+        self._workspace, self._args, self._lists, self._keys, self._lock = workspace, args, lists, keys, lock
         self._storage, self._name = workspace.storage, workspace.connector.name
         self._targets: dict[str, Target] = {}
         self._notes: dict[str, dict[str, Any]] = {}
         self._record: ForgetRecord | None = None
-        self._lock: Lock | None = None
 
-    def run(self, lock: Lock) -> dict[str, Any]:
+    def run(self) -> dict[str, Any]:
         """Forget the people; return the receipt."""
-        self._lock = lock
         spark = open_session("cleanroom-etl forget")
         if not self._args.dry_run:
             begun = {
@@ -129,7 +129,7 @@ class Forgetting:
             again = f", attempt {attempt}" if attempt > 1 else ""
             tell(f"forget {self._record.forget_id}: {self._name}{again}")
         with progress(spark, "forget"):
-            for step in FINDING if self._args.dry_run else (*BEFORE, *FINDING, *DOING):
+            for step in FINDING if self._args.dry_run else (*FINDING, *DOING):
                 step(self, spark)
         return self._receipt()
 
@@ -159,32 +159,6 @@ class Forgetting:
         forgotten = records_of(self._storage, self._name)
         return max((run_id for run_id in all_runs(self._storage) if run_id not in forgotten), default="")
 
-    # --- what another attempt has left, for other people or before another run
-
-    def finish_switches(self, _: SparkSession) -> None:
-        """End switches in which another record died: what was to be shown is noted, and readers see two states."""
-        for name in sorted({table.name for table in self._workspace.tables.values()}):
-            seen = seen_table(self._workspace.catalog, name)
-            claimed_by = seen.claimed_by if seen is not None else ""
-            if claimed_by in ("", self._forget_id):
-                continue
-            record = ForgetRecord(self._storage, self._name, claimed_by)
-            made, found = record.note(f"written-{name}"), record.note(f"found-{name}")
-            if made is not None and found is not None:
-                self._switch(name, made, found["base_run"], claimed_by)
-                tell(
-                    f"  table {name}: the switch in which forget {claimed_by} died is finished. Earlier runs and "
-                    "rejects may still hold its people: run it again with its own list"
-                )
-
-    def drop_scratch(self, _: SparkSession) -> None:
-        """Delete rejects that were to take the place of others which are still there."""
-        keys = {item.key for item in self._storage.list(f"rejects/{self._name}/")}
-        for key in sorted(keys):
-            if _SCRATCH in key or f"{key.partition(_WITHOUT)[0]}.parquet" in keys - {key}:
-                self._check_lock()
-                self._storage.delete_prefix(key)
-
     # --- what there is to do
 
     def find_in_tables(self, spark: SparkSession) -> None:
@@ -193,18 +167,13 @@ class Forgetting:
             target = target_of(spark, self._workspace, feed, self._lists, self._keys)
             self._targets[feed.name] = target
             search = functools.partial(search_table, spark, self._storage, target, self._forget_id)
-            note = self._noted(_found(target), search)
+            note = self._noted(_found(target.table.name), search)
             now = target.present.run_id if target.present is not None else ""
-            if self._record is not None and now != note["base_run"] and not self._is_published(target):
+            if self._record is not None and now != note["base_run"] and not self._shows_it(target.present):
                 tell(f"  table {target.table.name} has changed since it was searched; it is searched again")
-                self._record.drop(_found(target))
+                self._record.drop(_found(target.table.name))
                 self._record.drop(f"written-{target.table.name}")
-                self._noted(_found(target), search)
-
-    def _is_published(self, target: Target) -> bool:
-        if self._record is None:
-            return False
-        return self._shows_it(target.present) or self._record.note(f"published-{target.table.name}") is not None
+                self._noted(_found(target.table.name), search)
 
     def find_in_rejects(self, spark: SparkSession) -> None:
         """Search the values that rejects have kept."""
@@ -218,7 +187,7 @@ class Forgetting:
         self._noted("found-leftovers", count)
 
     def _notes_by_feed(self) -> dict[str, dict[str, Any]]:
-        return {feed: self._notes[_found(target)] for feed, target in self._targets.items()}
+        return {feed: self._notes[_found(target.table.name)] for feed, target in self._targets.items()}
 
     # --- what is done
 
@@ -227,26 +196,12 @@ class Forgetting:
         run = self._run
         if run.entry("abandoned") is None:  # so no job takes it for a delivery that is to be finished
             run.abandon("forgets people; there is no delivery to load")
-        tables = {}
         for feed, target in self._targets.items():
             name = target.table.name
             note = self._notes_by_feed()[feed]
-            if not note["rows"]:
-                continue
-            made = self._noted(f"written-{name}", functools.partial(self._write, spark, target, note))
-            publish = functools.partial(self._switch, name, made, note["base_run"], self._forget_id)
-            self._noted(f"published-{name}", publish)
-            tables[name] = self._notes[f"published-{name}"]
-        if tables and run.entry("publish") is None:
-            run.finish(
-                "publish",
-                {
-                    "seconds": 0.0,
-                    "at": self._storage.now(),
-                    "tables": tables,
-                    "catalog": self._workspace.catalog.describe(),
-                },
-            )
+            if note["rows"]:
+                made = self._noted(f"written-{name}", functools.partial(self._write, spark, target, note))
+                _show(self._workspace, self._lock, run, made, note["base_run"])
 
     def _write(self, spark: SparkSession, target: Target, note: Mapping[str, Any]) -> dict[str, Any]:
         """Write what stays; return the table as it is to stand. A switch that dies half way goes on with the same."""
@@ -292,16 +247,6 @@ class Forgetting:
         parameters = {name: value for name, value in present.parameters.items() if name != "switching_to"} | changes
         return dataclasses.asdict(describe_table(table, storage.uri(output.rstrip("/")), partitions, parameters))
 
-    def _switch(self, name: str, made: Mapping[str, Any], base: str, forget_id: str) -> dict[str, Any]:
-        """Point the table to what was written, unless an earlier attempt has got so far."""
-        catalog, table = self._workspace.catalog, PublishedTable.from_document(made)
-        seen = seen_table(catalog, name)
-        if not shows(seen, forget_id):
-            self._check_lock()
-            check_base(seen, name, forget_id, base)
-            switch(catalog, name, forget_id, lambda _: table, base=base, before=seen)
-        return dataclasses.asdict(table)
-
     def _versions(self, spark: SparkSession, standing: StandingTable, attempt: int) -> str:
         """Write what is known of the table's keys without those that go; return where, nothing for a table without."""
         parameters = standing.present.parameters if standing.present is not None else {}
@@ -314,15 +259,13 @@ class Forgetting:
         standing.without_versions(spark.read.parquet(location), keys).write.parquet(uri)
         return uri
 
-    def _check_lock(self) -> None:
-        """See that nobody has taken over while this job slept, before something is published or deleted."""
-        if self._lock is not None:
-            self._lock.check()
-
     def drop_earlier_runs(self, _: SparkSession) -> None:
-        """Delete what earlier runs and dead attempts had written of the people: no rollback can show them again."""
+        """Delete what earlier runs and dead attempts had written of the people: no rollback can show them again.
+
+        Nobody may have taken over while this job slept, so the lock is looked at before something is deleted.
+        """
         for feed, target in self._targets.items():
-            self._check_lock()
+            self._lock.check()
             note = self._notes_by_feed()[feed]
             doomed = {*note["earlier"], *note["unsearchable"], *note["folders"]}
             if not doomed:
@@ -348,7 +291,7 @@ class Forgetting:
     def rewrite_rejects(self, spark: SparkSession) -> None:
         """Write each file of rejects that has the people anew without them, then delete the old one."""
         for key, found in self._notes["found-rejects"]["files"].items():
-            self._check_lock()
+            self._lock.check()
             people = self._targets[found["feed"]].people(spark)
             item = self._storage.find(key)
             stem = "/".join(key.split("/")[:3])
@@ -371,7 +314,7 @@ class Forgetting:
 
     def drop_leftovers(self, _: SparkSession) -> None:
         """Delete clear parts and staged rows, which no run needs any more, and, if asked to, quarantine."""
-        self._check_lock()
+        self._lock.check()
         self._storage.delete_prefix(f"raw/{self._name}/")
         for prefix in staged_folders(self._storage, self._name, self._targets):
             self._storage.delete_prefix(prefix)
@@ -391,6 +334,7 @@ class Forgetting:
                 leftovers=self._notes["found-leftovers"],
                 delete_quarantine=self._args.delete_quarantine,
                 unsearched=[each.table.name for each in self._targets.values() if each.listed is None],
+                former=former_tables(self._storage, self._name, self._targets),
                 others=self._other_connectors(),
             )
         )
@@ -412,8 +356,7 @@ class Forgetting:
         )
 
 
-#: The recipe: what others have left undone, what is to be found, in this order, then what is to be done with it.
-BEFORE: tuple[Callable[[Forgetting, SparkSession], None], ...] = (Forgetting.finish_switches, Forgetting.drop_scratch)
+#: The recipe: what is to be found, in this order, then what is to be done with it.
 FINDING: tuple[Callable[[Forgetting, SparkSession], None], ...] = (
     Forgetting.find_in_tables,
     Forgetting.find_in_rejects,
@@ -427,8 +370,54 @@ DOING: tuple[Callable[[Forgetting, SparkSession], None], ...] = (
 )
 
 
-def _found(target: Target) -> str:
-    return f"found-{target.table.name}"
+def finish_switches(workspace: Workspace, lock: Lock) -> None:
+    """End switches in which a job of this kind died: what was to be shown is noted, and readers see two states.
+
+    No run and no backfill can publish before that, so it comes before any is waited for.
+    """
+    storage, name = workspace.storage, workspace.connector.name
+    for table in sorted({table.name for table in workspace.tables.values()}):
+        seen = seen_table(workspace.catalog, table)
+        if seen is None or not seen.claimed_by:
+            continue
+        record = ForgetRecord(storage, name, seen.claimed_by)
+        made, found = record.note(f"written-{table}"), record.note(_found(table))
+        if made is not None and found is not None:
+            _show(workspace, lock, Run(storage, name, record.forget_id), made, found["base_run"])
+            tell(
+                f"table {table}: the switch in which forget {record.forget_id} died is finished. Where it has no "
+                "receipt, earlier runs and rejects may still hold its people: run it again with its own list"
+            )
+
+
+def _show(workspace: Workspace, lock: Lock, run: Run, made: Mapping[str, Any], base: str) -> None:
+    """Point a table to what was ``made`` for ``run``, unless it shows that already, and note it in the ledger."""
+    catalog, table = workspace.catalog, PublishedTable.from_document(made)
+    seen = seen_table(catalog, table.name)
+    if not shows(seen, run.run_id):
+        lock.check()
+        check_base(seen, table.name, run.run_id, base)
+        switch(catalog, table.name, run.run_id, lambda _: table, base=base, before=seen)
+    shown = {table.name: dataclasses.asdict(table)}
+    entry = run.entry("publish")
+    if entry is None:
+        at, here = workspace.storage.now(), catalog.describe()
+        run.finish("publish", {"seconds": 0.0, "at": at, "tables": shown, "catalog": here})
+    else:
+        run.amend("publish", {**entry, "tables": {**entry["tables"], **shown}})
+
+
+def drop_scratch(workspace: Workspace, lock: Lock) -> None:
+    """Delete rejects that were to take the place of others which are still there, and what dead tasks have left."""
+    keys = {item.key for item in workspace.storage.list(f"rejects/{workspace.connector.name}/")}
+    for key in sorted(keys):
+        if _SCRATCH in key or TEMPORARY in key or f"{key.rpartition(_WITHOUT)[0]}.parquet" in keys - {key}:
+            lock.check()
+            workspace.storage.delete_prefix(key)
+
+
+def _found(table: str) -> str:
+    return f"found-{table}"
 
 
 def _rows_of(storage: Storage, item: ObjectInfo) -> int:
@@ -460,11 +449,14 @@ def main(args: Args) -> None:
     check_lists(lists, workspace.connector, workspace.tables)
     name = workspace.connector.name
     with hold_lock(workspace.storage, name) as lock:
-        refuse_during_backfill(workspace.storage, name)
         _check_catalog(workspace)
         if not args.dry_run:
+            finish_switches(workspace, lock)
+        refuse_during_backfill(workspace.storage, name)
+        if not args.dry_run:
             _refuse_beside_unfinished(workspace)
-        receipt = Forgetting(workspace, args, lists, keys).run(lock)
+            drop_scratch(workspace, lock)
+        receipt = Forgetting(workspace, args, lists, keys, lock).run()
     tell(summary_of(receipt))
     if "forget" in receipt:
         tell(f"  receipt {workspace.storage.uri(workspace.state)}forget={receipt['forget']}/receipt.json")
@@ -481,7 +473,7 @@ def _check_catalog(workspace: Workspace) -> None:
         entry = known.run.entry("publish") or {"tables": {}}
         newest |= dict.fromkeys(entry["tables"], entry.get("catalog", here))
     for table in sorted({table.name for table in workspace.tables.values()}):
-        if newest.get(table, here) != here and present_table(workspace.catalog, table) is None:
+        if newest.get(table, here) != here:
             raise ArgumentError(
                 f"table {table} is published in {newest[table]}, and this command looks into {here}: give the same "
                 "--catalog-database and --curated-root as the daily jobs; nothing was deleted"

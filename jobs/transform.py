@@ -133,16 +133,24 @@ def _is_overtaken(workspace: Workspace, run: Run, done: Mapping[str, Any], suppr
     """
     if run.entry("publish") is not None:
         return False
-    if suppression != done.get("suppression", "") and not any(
-        shows(workspace.catalog.get(name), run.run_id) for name in done["tables"]
-    ):
-        return True
+    if suppression != done.get("suppression", ""):
+        if not any(_is_switched(workspace.catalog.get(name), run.run_id) for name in done["tables"]):
+            return True
+        tell(
+            f"run {run.run_id}: its suppression list has changed since it began to show its tables. It shows them all "
+            "as they were made; who has come onto the list goes with the next run, or with jobs/forget.py"
+        )
     for name, entry in done["tables"].items():
         present = workspace.catalog.get(name)
         now = present.run_id if present is not None else ""
         if now not in (entry["base_run"], run.run_id):
             return True
     return False
+
+
+def _is_switched(present: PublishedTable | None, run_id: str) -> bool:
+    """Tell whether a table shows the run, or partly so: then nothing of it can be made anew."""
+    return present is not None and run_id in (present.run_id, present.claimed_by)
 
 
 def publish(workspace: Workspace, run: Run, lock: Lock, *, allow_shrink: bool) -> None:

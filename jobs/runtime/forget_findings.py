@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import VerificationError
@@ -15,6 +17,7 @@ from jobs.runtime.objects import ObjectInfo
 from jobs.runtime.people_search import by_folder, folders_of_files, search_published, search_rejects
 from jobs.runtime.publication import making_of, present_table
 from jobs.runtime.published_table import PublishedTable
+from jobs.runtime.ranged import open_ranged
 from jobs.runtime.retention import folders_of
 from jobs.runtime.schema_change import check_same_hashes, schema_changes
 from jobs.runtime.storage import Storage
@@ -24,6 +27,9 @@ from schemas.feed import Feed
 from schemas.table import Table
 from transforms.frames.suppression import People
 from transforms.rows import LINEAGE
+
+#: Where tasks of Spark that died have left files: no reader looks there, this search included.
+TEMPORARY: Final = "/_temporary/"
 
 
 @dataclass(frozen=True)
@@ -106,17 +112,28 @@ def search_table(spark: SparkSession, storage: Storage, target: Target, forget_i
 
 
 def _unsearchable(storage: Storage, target: Target, listed: Listed) -> set[str]:
-    """Return the folders of runs that were made with another key or other rules: nobody can be found there."""
+    """Return the folders in which nobody can be found.
+
+    They are of runs that were made with another key or other rules, of those that are over and died before they told
+    which, and of tasks that died in a run that is over.
+    """
     now = making_of(target.table, target.keys)
     compared = [column.name for column in listed.columns]
-    other = {
-        run_id
-        for run_id, known in all_runs(storage).items()
-        if (making := _making(known, target.table.name)) and _differs(making, now, compared)
-    }
+    runs = all_runs(storage)
+    other = {run_id for run_id, known in runs.items() if _is_made_otherwise(known, target.table.name, now, compared)}
+    over = {run_id for run_id, known in runs.items() if known.is_over}
     prefix = f"curated/{target.table.name}/"
-    folders = folders_of_files(storage, prefix)
-    return {each for each in folders if each.removeprefix(f"{prefix}run=").partition("/")[0] in other}
+    unsearchable = set()
+    for folder in folders_of_files(storage, prefix):
+        run_id = folder.removeprefix(f"{prefix}run=").partition("/")[0]
+        if run_id in other or (run_id in over and TEMPORARY in f"{folder}/"):
+            unsearchable.add(folder)
+    return unsearchable
+
+
+def _is_made_otherwise(known: KnownRun, table: str, now: Mapping[str, str], compared: Sequence[str]) -> bool:
+    making = _making(known, table)
+    return known.is_over if making is None else _differs(making, now, compared)
 
 
 def _making(known: KnownRun, table: str) -> Mapping[str, str] | None:
@@ -151,12 +168,14 @@ def search_kept_rejects(
 ) -> dict[str, Any]:
     """Search the values that rejects have kept, feed by feed (``targets``).
 
-    The note has the rows of each file with its feed, the delivered files, and folders of feeds that nobody knows.
+    The note has the rows of each file with its feed, the delivered files, folders of feeds that nobody knows, and the
+    files that lack a field which people are found by (``partial``).
     """
     prefix = f"rejects/{connector}/"
-    folders = list(folders_of_files(storage, prefix))
+    folders = [folder for folder in folders_of_files(storage, prefix) if TEMPORARY not in f"{folder}/"]
     files: dict[str, dict[str, Any]] = {}
     sources: set[str] = set()
+    partial: list[str] = []
     for feed, target in targets.items():
         people = target.people(spark)
         theirs = [folder for folder in folders if _feed_of_rejects(folder) == feed]
@@ -165,15 +184,37 @@ def search_kept_rejects(
         found = search_rejects(spark, storage, prefix, theirs, people)
         files |= {key: {"feed": feed, "rows": rows} for key, rows in found.rows.items()}
         sources |= found.sources
+        partial += _without_fields(storage, prefix, theirs, people)
     known = {*targets, ""}
     unknown = [folder for folder in folders if _feed_of_rejects(folder) not in known]
-    return {"files": files, "sources": sorted(sources), "unknown": unknown}
+    return {"files": files, "sources": sorted(sources), "unknown": unknown, "partial": sorted(partial)}
+
+
+def _without_fields(storage: Storage, prefix: str, folders: Sequence[str], people: People) -> Iterator[str]:
+    """Return the keys of files of rejects that lack a field of the columns by which ``people`` are found."""
+    wanted = {column.field for column in people.columns if column.field in people.feed.fields}
+    for item in storage.list(prefix):
+        if item.key.endswith(".parquet") and item.key.rpartition("/")[0] in folders:
+            with open_ranged(functools.partial(storage.chunks, item), item.size) as file:
+                if wanted - set(pq.read_schema(file).names):
+                    yield item.key
 
 
 def _feed_of_rejects(folder: str) -> str:
     """Return the feed of ``rejects/<connector>/run=<id>/transform-<n>/<feed>``; nothing where no values are kept."""
     parts = folder.split("/")
     return parts[4] if parts[3:4] and parts[3].startswith("transform-") and parts[4:] else ""
+
+
+def former_tables(storage: Storage, connector: str, targets: Mapping[str, Target]) -> list[str]:
+    """Return the tables that runs of the connector have filled, and it does not any more, of which files are left."""
+    now = {target.table.name for target in targets.values()}
+    filled: set[str] = set()
+    for known in all_runs(storage).values():
+        if known.run.connector == connector:
+            for step in ("transform", "publish"):
+                filled |= (known.run.entry(step) or {"tables": {}})["tables"].keys()
+    return sorted(name for name in filled - now if any(True for _ in storage.list(f"curated/{name}/")))
 
 
 def count_leftovers(

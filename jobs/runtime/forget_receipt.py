@@ -13,7 +13,8 @@ _BY_RULE: Final = "until the lifecycle rule of its bucket takes it, else until s
 class Findings:
     """What was found: the notes of the search by table, of the rejects, and of the rest.
 
-    ``unsearched`` are tables that the lists have no column for, ``others`` further connectors that fill the same ones.
+    ``unsearched`` are tables that the lists have no column for, ``former`` those that the connector does not fill any
+    more, ``others`` further connectors that fill the same ones.
     """
 
     connector: str
@@ -24,6 +25,7 @@ class Findings:
     leftovers: Mapping[str, Any]
     delete_quarantine: bool
     unsearched: Sequence[str]
+    former: Sequence[str]
     others: Sequence[str]
 
 
@@ -76,6 +78,14 @@ def _not_done(found: Findings) -> list[dict[str, Any]]:
     if found.rejects["unknown"]:
         what = "folders of rejects of feeds that the connector does not have any more, not searched"
         left.append(_left("rejects", len(found.rejects["unknown"]), what))
+    if found.rejects["partial"]:
+        what = "files of rejects without a field that people are found by: from before it was delivered, or renamed"
+        left.append(_left("rejects", len(found.rejects["partial"]), what))
+    if found.former:
+        what = f"tables that the connector has filled and does not any more: {', '.join(found.former)}"
+        left.append(
+            _left("curated", len(found.former), what, "until this job is run with --table and their table file")
+        )
     if found.unsearched:
         what = f"tables that the lists have no column for: {', '.join(found.unsearched)}"
         left.append(_left("curated", len(found.unsearched), what, "until a list with such a column is given"))

@@ -60,14 +60,15 @@ class ForgetRecord:
 
 
 def open_record(storage: Storage, connector: str, begun: dict[str, Any]) -> ForgetRecord:
-    """Return the unfinished record of the same lists and the same latest run, or else a new one.
+    """Return the newest record, where it is unfinished and of the same lists and the same latest run; else a new one.
 
-    ``begun`` has both, as ``lists`` and ``latest``: what was found before another run came is not all there is now.
+    ``begun`` has both, as ``lists`` and ``latest``: what was found before another run or record came is not all there
+    is now.
     """
-    for forget_id, files in sorted(records_of(storage, connector).items()):
-        record = ForgetRecord(storage, connector, forget_id)
-        if f"{RECEIPT}.json" in files:
-            continue
+    records = records_of(storage, connector)
+    newest = max(records, default="")
+    if newest and f"{RECEIPT}.json" not in records[newest]:
+        record = ForgetRecord(storage, connector, newest)
         noted = record.note(_BEGUN) or {}
         if all(noted.get(name) == begun[name] for name in ("lists", "latest")):
             return record

@@ -177,9 +177,6 @@ def test_a_job_that_is_killed_before_or_after_a_step_ends_with_the_same_receipt(
 ) -> None:
     people_list(people, "p2", "p3", "p9")
 
-    def killed(*_: object) -> None:
-        raise StorageError("killed")
-
     steps: list[Callable[..., None]] = list(forget.DOING)
     for tried in ([*steps[:number], killed], [*steps[: number + 1], killed]):
         with monkeypatch.context() as broken:
@@ -197,9 +194,6 @@ def test_a_job_that_is_killed_within_a_step_ends_the_same(
 ) -> None:
     people_list(people, "p2", "p3", "p9")
 
-    def killed(*_: object, **__: object) -> None:
-        raise StorageError("killed")
-
     with monkeypatch.context() as broken:
         broken.setattr(inside, killed)
         with pytest.raises(StorageError):
@@ -208,6 +202,10 @@ def test_a_job_that_is_killed_within_a_step_ends_the_same(
     check_forgotten(people, attempts=2)
     runs = {path.name for path in (people.root / "curated" / "people").glob("run=*/attempt=*")}
     assert runs <= {"attempt=1", "attempt=2"}
+
+
+def killed(*_: object, **__: object) -> None:
+    raise StorageError("killed")
 
 
 def die_half_way(people: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,13 +251,65 @@ def test_a_switch_that_died_half_way_is_finished_when_the_list_is_another(
     assert not [person for person in ("p2", "p3", "p9") if pseudonym(person) in left]
 
 
+def test_a_switch_that_died_half_way_is_finished_before_a_run_that_came_in_between(
+    people: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people_list(people, "p2", "p3", "p9")
+    die_half_way(people, monkeypatch)
+    people.land("20240103.csv", HEADER + "p1,ann@x.org,Rome,2024-01-04T10:00:00Z\n")
+    with monkeypatch.context() as broken:  # Glue lets nobody publish a table that somebody else has claimed
+        broken.setattr("jobs.transform.switch", killed)
+        with pytest.raises(StorageError):
+            people.run()
+    with pytest.raises(LockedError, match="is not finished"):
+        run_forget(people)
+    assert "switching_to" not in people.catalog("people")["parameters"]
+    (record,) = (people.root / "state" / people.name).glob("forget=*")
+    forget_id = record.name.removeprefix("forget=")
+    assert people.catalog("people")["parameters"]["run_id"] == forget_id
+    people.run(f"--suppression-list=file://{people.folder}/people.csv")
+    rollback.main(parse_args(rollback.Args, ["--table=people", f"--root=file://{people.root}"]))
+    assert people.catalog("people")["parameters"]["run_id"] == forget_id  # it is one to go back to
+    people.deliver("20240104.csv", HEADER + "p1,ann@x.org,Rome,2024-01-04T10:00:00Z\n")
+    run_forget(people)
+    assert shown(people) == FORGOTTEN | {("p1", "2024-01-04")}
+    assert not [person for person in ("p2", "p3") if pseudonym(person) in everything_below(people, "curated")]
+
+
+def test_whom_another_job_has_left_in_rejects_that_it_rewrote_goes_too(
+    people: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people_list(people, "p2", "p9")
+    with monkeypatch.context() as broken:
+        broken.setattr(forget, "rejects_without", killed)
+        with pytest.raises(StorageError):
+            run_forget(people)
+    people_list(people, "p8")
+    run_forget(people)
+    people_list(people, "p2", "p9")
+    run_forget(people)
+    assert not [town for town in ("Hidden-Town", "Open-Town") if town in everything_below(people, "rejects")]
+    assert len(receipts(people)) == 2
+
+
+def test_a_rollback_between_two_attempts_is_undone(people: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    people_list(people, "p2", "p3", "p9")
+    before = people.catalog("people")["parameters"]["run_id"]
+    with monkeypatch.context() as broken:
+        broken.setattr(forget, "DOING", (forget.Forgetting.publish_tables, killed))
+        with pytest.raises(StorageError):
+            run_forget(people)
+    arguments = ["--table=people", f"--root=file://{people.root}", f"--to-run={before}"]
+    rollback.main(parse_args(rollback.Args, arguments))
+    assert shown(people) != FORGOTTEN
+    run_forget(people)
+    check_forgotten(people, attempts=2)
+
+
 def test_what_was_found_before_another_run_came_is_searched_again(
     people: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people_list(people, "p2", "p3", "p9")
-
-    def killed(*_: object) -> None:
-        raise StorageError("killed")
 
     with monkeypatch.context() as broken:
         broken.setattr(forget, "DOING", (killed,))
@@ -336,13 +386,16 @@ def test_another_hash_key_finds_nobody_and_so_is_refused(people: Source) -> None
     assert files(people, "curated", "rejects") == before
 
 
-def test_a_catalog_that_is_not_the_tables_own_is_refused_for_all_would_pass_for_earlier_runs(people: Source) -> None:
+@pytest.mark.parametrize("stale", [True, False])
+def test_a_catalog_that_is_not_the_tables_own_is_refused_for_all_would_pass_for_earlier_runs(
+    people: Source, *, stale: bool
+) -> None:
     people_list(people, "p2")
     for path in (people.root / "state" / people.name).glob("run=*/publish.json"):
         entry = json.loads(path.read_text())
         path.write_text(json.dumps({**entry, "catalog": "the Glue database acme"}))
-    (document,) = (people.root / "state" / "catalog").glob("people.json")
-    document.unlink()
+    if not stale:
+        (people.root / "state" / "catalog" / "people.json").unlink()
     before = files(people, "curated", "rejects", "versions")
     with pytest.raises(ArgumentError, match=r"published in the Glue database acme.*--catalog-database"):
         run_forget(people)
@@ -375,3 +428,53 @@ def test_rejects_of_whom_all_rows_go_leave_no_file(people: Source) -> None:
     people_list(people, "p9")
     run_forget(people)
     assert not [path for path in (people.root / "rejects").rglob("*.parquet") if "transform-" in str(path)]
+
+
+def test_leftovers_of_which_nothing_is_known_go(people: Source) -> None:
+    """Of tasks that died, and of a run that was given up before it told how it makes values."""
+    (shown_file, *_) = (people.root / "curated").rglob("*.parquet")
+    run_id = people.catalog("people")["parameters"]["run_id"]
+    ledger = people.root / "state" / people.name / "run=20240102T000000Z-00000a"
+    ledger.mkdir()
+    (ledger / "abandoned.json").write_text("{}")
+    dead = [
+        people.root / f"curated/people/run={run_id}/attempt=1/_temporary/0/x.parquet",
+        people.root / "curated/people/run=20240102T000000Z-00000a/attempt=1/day=2024-01-01/x.parquet",
+    ]
+    table = pq.read_table(shown_file, partitioning=None)
+    other = pa.array(["made with another key"] * table.num_rows)
+    for path in dead:
+        path.parent.mkdir(parents=True)
+        pq.write_table(table.set_column(table.column_names.index("person"), "person", other), path)
+    half = people.root / f"rejects/source/run={run_id}/transform-7/people/_temporary/0/half.parquet"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"PAR1")
+    people_list(people, "p2", "p3", "p9")
+    run_forget(people)
+    assert not [path for path in (*dead, half) if path.exists()]
+    assert shown(people) == FORGOTTEN
+    assert receipts(people)[0]["tables"]["people"]["unsearchable_folders"] == 2
+
+
+def test_tables_that_the_connector_fills_no_more_are_told(people: Source) -> None:
+    definitions = people.folder / "definitions"
+    connector, table = definitions / "connectors" / "source.toml", definitions / "tables" / "people.toml"
+    connector.write_text(connector.read_text().replace('table = "people"', 'table = "persons"'))
+    (definitions / "tables" / "persons.toml").write_text(table.read_text().replace('"people"', '"persons"'))
+    people_list(people, "p2")
+    run_forget(people)
+    (told,) = [each for each in receipts(people)[0]["not_done"] if each["place"] == "curated"]
+    assert told["what"] == "tables that the connector has filled and does not any more: people"
+    run_forget(people, f"--table=file://{table}")
+    assert pseudonym("p2") not in everything_below(people, "curated")
+
+
+def test_rejects_without_a_field_that_people_are_found_by_are_told(people: Source) -> None:
+    (kept,) = [path for path in (people.root / "rejects").rglob("*.parquet") if "Hidden-Town" in texts(path)]
+    table = pq.read_table(kept, partitioning=None)
+    pq.write_table(table.rename_columns(["id" if name == "person" else name for name in table.column_names]), kept)
+    people_list(people, "p9")
+    run_forget(people)
+    (told,) = [each for each in receipts(people)[0]["not_done"] if each["place"] == "rejects"]
+    assert told["count"] == 1
+    assert told["what"].startswith("files of rejects without a field that people are found by")

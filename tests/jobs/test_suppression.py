@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,33 @@ def test_who_asks_between_transform_and_publish_is_not_published(
     people.run("--suppression-list", clear_csv(tmp_path))
     assert "a suppression list has changed since transform was done" in capsys.readouterr().out
     assert shown(people) == {("p1", "2024-01-01"), ("p4", "2024-01-03")}
+
+
+def test_a_run_that_died_while_it_showed_its_table_shows_it_to_the_end_as_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = source(tmp_path)
+    people.deliver("20240101.csv", FIRST)
+    people.land("20240102.csv", SECOND)
+
+    def claim(_: object, name: str, run_id: str, *__: object, **___: object) -> None:
+        path = people.root / "state" / "catalog" / f"{name}.json"
+        document = json.loads(path.read_text())
+        document["parameters"]["switching_to"] = run_id  # as Glue has it while partitions are switched
+        path.write_text(json.dumps(document))
+        raise StorageError("killed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(transform, "switch", claim)
+        with pytest.raises(StorageError):
+            people.run()
+    people.run("--suppression-list", clear_csv(tmp_path))
+    assert "its suppression list has changed since it began to show its tables" in capsys.readouterr().out
+    assert len(people.rows("people")) == 6
+    assert "switching_to" not in people.catalog("people")["parameters"]
+    people.land("20240103.csv", SECOND)
+    people.run("--suppression-list", clear_csv(tmp_path))
+    assert shown(people) == {("p1", "2024-01-01"), ("p4", "2024-01-03"), ("p5", "2024-01-04")}
 
 
 def test_a_list_that_takes_too_much_away_stops_the_run(tmp_path: Path) -> None:
