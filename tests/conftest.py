@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from jobs.runtime.session import open_session
 
 _SUBMIT = (
-    "--master local[2] --driver-memory 1g --conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1 "
+    "--master local[2] --driver-memory 2g --conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1 "
     "--conf spark.sql.shuffle.partitions=2 pyspark-shell"
 )
 
