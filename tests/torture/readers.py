@@ -175,6 +175,10 @@ def in_glue(client: Any, database: str) -> GlueRead | None:
     return GlueRead(seen_at(parts), before, again[1] if again is not None else before)
 
 
+#: Of fewer reads nothing can be said.
+ENOUGH: Final = 10
+
+
 class Watcher:
     """A thread that reads until it is told to stop. ``reads`` are what it saw, ``problem`` what broke it."""
 
@@ -203,6 +207,14 @@ class Watcher:
         self._thread.join()
 
 
+def go_on(runs: int, have_enough: Callable[[], bool]) -> Iterator[int]:
+    """Count runs from 1, at least ``runs`` and until readers ``have_enough``: how fast they are says nothing."""
+    for run in range(1, 20 * runs):
+        if run >= runs and have_enough():
+            return
+        yield run
+
+
 def follows(reads: Sequence[Any], states: Sequence[Any]) -> int:
     """Return how many reads are no published state, or one that was over already when another was seen."""
     at, wrong = 0, 0
@@ -220,7 +232,7 @@ def publish_by_documents(tally: Tally, folder: Path, *, partitions: int, runs: i
     path = folder / "state" / "catalog" / f"{TABLE}.json"
     tables = [publisher.run(0, append=append)]
     with Watcher(lambda: in_documents(path)) as one, Watcher(lambda: in_documents(path)) as two:
-        for run in range(1, runs):
+        for run in go_on(runs, lambda: min(len(one.reads), len(two.reads)) > ENOUGH):
             tables.append(publisher.run(run, append=append))
             if run % 5 == 0:
                 publisher.publish(tables[-3], publisher.states[-3])
@@ -279,7 +291,13 @@ def publish_in_glue(tally: Tally, glue: Glue, runs: int, *, append: bool = False
         Watcher(lambda: in_glue(glue.client, glue.database)) as one,
         Watcher(lambda: glue.publisher.catalog.get(TABLE)) as two,
     ):
-        for run in range(1, runs):
+        for run in go_on(
+            runs,
+            lambda: (
+                sum(read.is_settled for read in one.reads) > ENOUGH
+                and sum(not table.claimed_by for table in two.reads) > ENOUGH
+            ),
+        ):
             glue.publisher.run(run, append=append)
     states = glue.publisher.states
     what = f"Glue, {partitions} partitions{', appended' if append else ''}"
